@@ -1,0 +1,11 @@
+//! What Offshoot is tested and shown against. Nothing here knows the service: it meets Offshoot as
+//! GitHub, a developer and an operator do.
+
+pub mod git;
+pub mod github;
+pub mod samples;
+
+#[cfg(feature = "harness")]
+pub mod containers;
+#[cfg(feature = "harness")]
+pub mod prisma;
