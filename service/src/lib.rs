@@ -1,1 +1,11 @@
+//! Offshoot: a PostgreSQL database for every pull request.
+//!
+//! `domain` decides; `store`, `engine`, `github` and `webhook` carry out; `jobs` ties them together; `web` and `cli` are the doors.
 
+pub mod domain;
+pub mod engine;
+pub mod github;
+pub mod secret;
+pub mod source;
+pub mod store;
+pub mod webhook;

@@ -1,0 +1,89 @@
+//! A branch as it is stored and shown.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::chain::{Chain, Checksum, Migration};
+use super::failure::Failure;
+use super::findings::Finding;
+use super::ids::{DatabaseLabel, Oid, PullId};
+use super::seed::SeededFile;
+use super::state::BranchState;
+
+/// The control database's number of a branch.
+pub type BranchId = i64;
+
+/// A migration that was applied, with how long it took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AppliedMigration {
+    pub name: String,
+    #[schema(value_type = String)]
+    pub checksum: Checksum,
+    /// Absent where it came with a layer and was not run for this branch.
+    pub duration_ms: Option<f64>,
+}
+
+impl AppliedMigration {
+    pub fn migration(&self) -> Migration {
+        Migration { name: self.name.clone(), checksum: self.checksum.clone() }
+    }
+}
+
+/// The chain that a list of applied migrations makes.
+pub fn chain_of(applied: &[AppliedMigration]) -> Chain {
+    Chain::in_order(applied.iter().map(AppliedMigration::migration).collect())
+}
+
+/// Where the time went, in milliseconds, for the last time that the branch was prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Timings {
+    /// From the delivery's arrival to a worker's claim.
+    pub queued: f64,
+    /// Reading the chains from GitHub.
+    pub read: f64,
+    /// Getting hold of a database: a clone of a layer, with the layer's building where it was missing.
+    pub acquire: f64,
+    pub migrate: f64,
+    pub seed: f64,
+    /// From the delivery's arrival to ready.
+    pub total: f64,
+}
+
+/// The isolated database of one (repository, pull request, database).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Branch {
+    pub id: BranchId,
+    pub pull: PullId,
+    pub database: DatabaseLabel,
+    pub state: BranchState,
+    /// Counts the rebuilds, from 1 once there is a database.
+    pub generation: i32,
+    /// The commit that the state speaks of.
+    pub head_sha: Oid,
+    /// The commit whose chain the reachable database holds; none before the first.
+    pub database_sha: Option<Oid>,
+    pub base_ref: String,
+    /// Stable name of the database and of its login role, across generations.
+    pub database_name: String,
+    pub applied: Vec<AppliedMigration>,
+    pub failure: Option<Failure>,
+    pub findings: Vec<Finding>,
+    pub seeded: Vec<SeededFile>,
+    pub timings: Timings,
+    /// Why it waits or could not be served, for people.
+    pub reason: Option<String>,
+    pub protected: bool,
+    /// A rebuild that somebody asked for, and that has not been carried out.
+    pub reset_requested: bool,
+    pub created_at: DateTime<Utc>,
+    pub ready_at: Option<DateTime<Utc>>,
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+impl Branch {
+    /// Whether a database stands behind the branch's URL, whatever it holds.
+    pub fn is_reachable(&self) -> bool {
+        self.database_sha.is_some() && !matches!(self.state, BranchState::Deleting | BranchState::Deleted)
+    }
+}

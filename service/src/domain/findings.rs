@@ -1,0 +1,114 @@
+//! What a reviewer should know of a chain although nothing failed: the cases in which Prisma itself says nothing.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::chain::Chain;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Finding {
+    /// The base already has this migration with other bytes: `migrate deploy` will not run the edit in production.
+    EditedApplied { migration: String },
+    /// The base already has this migration, the pull request removes it: production keeps what it did.
+    RemovedApplied { migration: String },
+    /// The base already has this migration under another name: production will run it a second time.
+    RenamedApplied { from: String, to: String },
+    /// Its name sorts before one that the base already has: production applies it last, a fresh database earlier.
+    OutOfOrder { migration: String, before: String },
+    /// The base has moved on since the pull request left it.
+    BehindBase { commits: u32, migrations: u32 },
+    /// A chain that `.offshoot.toml` does not declare.
+    UndeclaredChain { directory: String },
+    /// The branch held another history and was rebuilt; data written to it is gone.
+    Rebuilt { reasons: Vec<String> },
+}
+
+/// What is to be said of a head's chain against its merge base's (`base`) and the base branch's tip (`tip`).
+pub fn of_chains(base: &Chain, head: &Chain, tip: &Chain) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for old in base.migrations() {
+        let migration = old.name.clone();
+        match head.find(&old.name) {
+            Some(new) if new.checksum == old.checksum => {}
+            Some(_) => findings.push(Finding::EditedApplied { migration }),
+            None => {
+                let renamed = head
+                    .migrations()
+                    .iter()
+                    .find(|new| new.checksum == old.checksum && base.find(&new.name).is_none());
+                findings.push(match renamed {
+                    Some(new) => Finding::RenamedApplied { from: migration, to: new.name.clone() },
+                    None => Finding::RemovedApplied { migration },
+                });
+            }
+        }
+    }
+    let last =
+        base.migrations().iter().chain(tip.migrations()).map(|migration| migration.name.as_str()).max();
+    for own in head.migrations().iter().filter(|own| base.find(&own.name).is_none()) {
+        if let Some(last) = last
+            && own.name.as_str() < last
+            && tip.find(&own.name).is_none()
+        {
+            findings.push(Finding::OutOfOrder { migration: own.name.clone(), before: last.to_owned() });
+        }
+    }
+    findings
+}
+
+/// How far a pull request is behind its base: in commits, as GitHub counts them, and in migrations it lacks.
+pub fn behind(commits: u32, base: &Chain, tip: &Chain) -> Option<Finding> {
+    let missing = tip.migrations().iter().filter(|migration| base.find(&migration.name).is_none()).count();
+    let migrations = u32::try_from(missing).unwrap_or(u32::MAX);
+    (commits > 0).then_some(Finding::BehindBase { commits, migrations })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::chain::{Checksum, Migration};
+    use super::*;
+
+    fn chain(steps: &[(&str, &str)]) -> Chain {
+        let migration = |&(name, sql): &(&str, &str)| Migration {
+            name: name.to_owned(),
+            checksum: Checksum::of(sql.as_bytes()),
+        };
+        Chain::in_order(steps.iter().map(migration).collect())
+    }
+
+    #[test]
+    fn prisma_s_silences_are_findings() {
+        let base = chain(&[("2_init", "a"), ("4_users", "b")]);
+        let of = |head: &[(&str, &str)]| of_chains(&base, &chain(head), &base);
+        let text = |text: &str| text.to_owned();
+
+        assert_eq!(of(&[("2_init", "a"), ("4_users", "b"), ("5_new", "c")]), []);
+        assert_eq!(
+            of(&[("2_init", "A"), ("4_users", "b")]),
+            [Finding::EditedApplied { migration: text("2_init") }]
+        );
+        assert_eq!(of(&[("2_init", "a")]), [Finding::RemovedApplied { migration: text("4_users") }]);
+        assert_eq!(
+            of(&[("2_init", "a"), ("4_users", "b"), ("3_late", "c")]),
+            [Finding::OutOfOrder { migration: text("3_late"), before: text("4_users") }]
+        );
+        assert_eq!(
+            of(&[("2_init", "a"), ("6_users", "b")]),
+            [Finding::RenamedApplied { from: text("4_users"), to: text("6_users") }]
+        );
+    }
+
+    #[test]
+    fn what_the_base_s_tip_gained_counts_for_the_order() {
+        let base = chain(&[("1", "a")]);
+        let tip = chain(&[("1", "a"), ("3", "c")]);
+        let head = chain(&[("1", "a"), ("2", "b")]);
+        assert_eq!(
+            of_chains(&base, &head, &tip),
+            [Finding::OutOfOrder { migration: "2".to_owned(), before: "3".to_owned() }]
+        );
+        assert_eq!(behind(7, &base, &tip), Some(Finding::BehindBase { commits: 7, migrations: 1 }));
+        assert_eq!(behind(0, &base, &base), None);
+    }
+}

@@ -1,0 +1,110 @@
+//! The kinds of work. A job names what to converge, never what to do: it decides from stored state when it runs.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::ids::{InvalidId, Oid, PullId};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Job {
+    /// Bring a pull request's branches to what its head, its base and its state ask for.
+    ReconcilePull(PullId),
+    /// Bring GitHub to what is to be said of a pull request.
+    ReportPull(PullId),
+    /// Bring a repository's name, installation and open pull requests to what GitHub says. By GitHub's number.
+    SyncRepository(i64),
+    /// Bring the repositories of an installation of the App to what GitHub says.
+    SyncInstallation(i64),
+    /// Read the chain at a base's new tip and have its layer built.
+    FollowBase { repository: i64, tip: Oid },
+    /// Drop the databases and roles that are no longer wanted.
+    EmptyTrash,
+    /// Compare the store, the branch server and GitHub, and mend what differs.
+    Sweep,
+}
+
+impl Job {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::ReconcilePull(_) => "reconcile_pull",
+            Self::ReportPull(_) => "report_pull",
+            Self::SyncRepository(_) => "sync_repository",
+            Self::SyncInstallation(_) => "sync_installation",
+            Self::FollowBase { .. } => "follow_base",
+            Self::EmptyTrash => "empty_trash",
+            Self::Sweep => "sweep",
+        }
+    }
+
+    /// What of its kind it is about; two jobs of one kind and subject never run at once.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::ReconcilePull(pull) | Self::ReportPull(pull) => pull.to_string(),
+            Self::SyncRepository(id) | Self::SyncInstallation(id) => id.to_string(),
+            Self::FollowBase { repository, tip } => format!("{repository}@{tip}"),
+            Self::EmptyTrash | Self::Sweep => String::new(),
+        }
+    }
+
+    /// Lower runs first: people wait for branches, nobody for the trash.
+    pub fn priority(&self) -> i16 {
+        match self {
+            Self::ReconcilePull(_) => 0,
+            Self::ReportPull(_) => 5,
+            Self::SyncRepository(_) | Self::SyncInstallation(_) => 10,
+            Self::FollowBase { .. } => 15,
+            Self::EmptyTrash | Self::Sweep => 20,
+        }
+    }
+
+    /// The job that a row's kind and subject stand for.
+    pub fn parse(kind: &str, subject: &str) -> Result<Self, InvalidId> {
+        let number = || subject.parse().map_err(|_| InvalidId::new(subject, "one of GitHub's numbers"));
+        Ok(match kind {
+            "reconcile_pull" => Self::ReconcilePull(subject.parse()?),
+            "report_pull" => Self::ReportPull(subject.parse()?),
+            "sync_repository" => Self::SyncRepository(number()?),
+            "sync_installation" => Self::SyncInstallation(number()?),
+            "follow_base" => {
+                let (repository, tip) =
+                    subject.split_once('@').ok_or_else(|| InvalidId::new(subject, "REPOSITORY_ID@COMMIT"))?;
+                let repository =
+                    repository.parse().map_err(|_| InvalidId::new(subject, "REPOSITORY_ID@COMMIT"))?;
+                Self::FollowBase { repository, tip: Oid::from_str(tip)? }
+            }
+            "empty_trash" => Self::EmptyTrash,
+            "sweep" => Self::Sweep,
+            _ => return Err(InvalidId::new(kind, "a kind of job")),
+        })
+    }
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind(), self.subject())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_job_survives_its_row() {
+        let pull = PullId { repository: 77, number: 42 };
+        let tip = "ab".repeat(20).parse().unwrap();
+        for job in [
+            Job::ReconcilePull(pull),
+            Job::ReportPull(pull),
+            Job::SyncRepository(77),
+            Job::SyncInstallation(5),
+            Job::FollowBase { repository: 77, tip },
+            Job::EmptyTrash,
+            Job::Sweep,
+        ] {
+            assert_eq!(Job::parse(job.kind(), &job.subject()), Ok(job));
+        }
+        assert!(Job::parse("make_coffee", "").is_err());
+        assert!(Job::parse("reconcile_pull", "42").is_err());
+    }
+}

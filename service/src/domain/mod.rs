@@ -1,0 +1,21 @@
+//! What Offshoot decides, as values and functions of values. Nothing here knows of tokio, SQL connections,
+//! HTTP or GitHub's client; the adapters around it carry out what is decided here.
+
+pub mod branch;
+pub mod chain;
+pub mod config;
+pub mod detect;
+pub mod failure;
+pub mod findings;
+pub mod ids;
+pub mod job;
+pub mod layer;
+pub mod names;
+pub mod plan;
+pub mod prisma;
+pub mod pull;
+pub mod report;
+pub mod seed;
+pub mod sql;
+pub mod state;
+pub mod tree;
