@@ -2,7 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::Oid;
+use super::branch::Branch;
+use super::failure::Failure;
+use super::ids::{Oid, RepositoryName};
+use super::pull::PullRequest;
+
+mod comment;
+mod findings;
+mod markdown;
+mod verdict;
+
+pub use comment::comment;
+pub use verdict::verdict;
 
 /// How a check run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,3 +65,39 @@ pub const TEXT_LIMIT: usize = 65_536;
 
 /// By this the sticky comment is found again, even when the store was lost.
 pub const COMMENT_MARKER: &str = "<!-- offshoot:report -->";
+
+/// Said of a pull request as a whole, where there is no branch to say it of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Notice {
+    /// The repository has no chain of migrations; no comment is written for that.
+    NoChain,
+    /// The base's configuration, or which chains there are, has to be settled by people.
+    Configuration { failure: Box<Failure> },
+    /// GitHub or the service's own servers stand in the way; it is retried.
+    Errored { message: String },
+}
+
+/// All that the report of one pull request is made from.
+#[derive(Debug, Clone)]
+pub struct Subject<'a> {
+    pub repository: &'a RepositoryName,
+    pub pull: &'a PullRequest,
+    /// One for each database, in the order of their labels.
+    pub branches: &'a [Branch],
+    pub notice: Option<&'a Notice>,
+    /// Base of links to the dashboard, without a `/` at its end.
+    pub public_url: &'a str,
+}
+
+impl Subject<'_> {
+    /// The pull request's page on the dashboard.
+    pub fn dashboard_url(&self) -> String {
+        dashboard_url(self.public_url, self.repository, self.pull.id.number)
+    }
+}
+
+/// The page of a pull request's branches on the dashboard.
+pub fn dashboard_url(public_url: &str, repository: &RepositoryName, number: i32) -> String {
+    format!("{public_url}/repos/{repository}/pulls/{number}")
+}

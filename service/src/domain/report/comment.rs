@@ -1,0 +1,219 @@
+//! The sticky comment: one for a pull request, edited in place.
+
+use std::fmt::Write as _;
+
+use super::findings::sentence;
+use super::markdown::{code, fenced, plain};
+use super::{COMMENT_MARKER, Notice, Subject, TEXT_LIMIT};
+use crate::domain::branch::{AppliedMigration, Branch};
+use crate::domain::failure::{Failure, FailureKind, excerpt};
+use crate::domain::state::BranchState;
+
+/// How many of a pull request's migrations and findings are listed one by one.
+const LISTED: usize = 25;
+
+/// The comment's text, or none where there is nothing worth a comment.
+pub fn comment(subject: &Subject<'_>) -> Option<String> {
+    let mut text = format!("{COMMENT_MARKER}\n");
+    if subject.branches.is_empty() {
+        text.push_str(&notice(subject.notice?, subject)?);
+    }
+    for branch in subject.branches {
+        text.push_str(&section(branch, subject));
+    }
+    Some(cut(text))
+}
+
+fn notice(notice: &Notice, subject: &Subject<'_>) -> Option<String> {
+    let sha = code(subject.pull.head_sha.short());
+    match notice {
+        Notice::NoChain => None,
+        Notice::Configuration { failure } => Some(format!(
+            "### ❌ No database: the configuration needs a hand\n\nAt {sha}: {}\n",
+            failed(failure)
+        )),
+        Notice::Errored { message } => Some(format!(
+            "### ⏳ No database yet\n\nAt {sha}. This is not the pull request's fault, and it is being retried: {}\n",
+            plain(message)
+        )),
+    }
+}
+
+fn section(branch: &Branch, subject: &Subject<'_>) -> String {
+    let mut text = format!("### {}\n\n", headline(branch, subject.branches.len() > 1));
+    let _ = writeln!(text, "{}\n", summary(branch));
+    if let Some(failure) = branch.failure.as_ref().filter(|_| branch.state == BranchState::Failed) {
+        let _ = writeln!(text, "{}", failed(failure));
+    }
+    if branch.state == BranchState::Ready || branch.state == BranchState::Failed {
+        text.push_str(&applied(&branch.applied));
+        text.push_str(&findings(branch));
+    }
+    if !matches!(branch.state, BranchState::Deleting | BranchState::Deleted) {
+        text.push_str(&connect(branch, subject));
+    }
+    text
+}
+
+fn headline(branch: &Branch, several: bool) -> String {
+    let what = match branch.state {
+        BranchState::Pending | BranchState::Preparing => "⏳ Preparing the database",
+        BranchState::Ready => "✅ Database ready",
+        BranchState::Failed => match branch.failure.as_ref().map(|failure| failure.kind) {
+            Some(FailureKind::Seed) => "❌ A seed failed",
+            Some(FailureKind::Chain | FailureKind::Configuration) => "❌ The migrations cannot be read",
+            Some(FailureKind::Verification) => "❌ The database does not hold the migrations",
+            Some(FailureKind::Migration) | None => "❌ A migration failed",
+        },
+        BranchState::Errored => "⚠️ The database is delayed",
+        BranchState::Blocked => "✋ Waiting",
+        BranchState::Deleting | BranchState::Deleted => "🗑️ Database removed",
+    };
+    if several { format!("{what} · {}", code(branch.database.as_str())) } else { what.to_owned() }
+}
+
+fn summary(branch: &Branch) -> String {
+    let sha = code(branch.head_sha.short());
+    let reason = branch.reason.as_deref().map(plain);
+    match branch.state {
+        BranchState::Pending | BranchState::Preparing => format!("Bringing it to {sha}."),
+        BranchState::Ready => {
+            let own = own_migrations(&branch.applied);
+            let ran = match own.len() {
+                0 => format!("no migration of its own; all {} are the base's", branch.applied.len()),
+                1 => format!("1 migration applied in {}", milliseconds(branch.timings.migrate)),
+                n => format!("{n} migrations applied in {}", milliseconds(branch.timings.migrate)),
+            };
+            let seed = match branch.seeded.len() {
+                0 => String::new(),
+                1 => " · 1 seed file".to_owned(),
+                n => format!(" · {n} seed files"),
+            };
+            let total = milliseconds(branch.timings.total);
+            format!("{sha} · {ran}{seed} · ready {total} after the push · generation {}", branch.generation)
+        }
+        BranchState::Failed => match &branch.database_sha {
+            Some(sha_before) if *sha_before != branch.head_sha => format!(
+                "At {sha}. The database of {} (generation {}) stays reachable meanwhile.",
+                code(sha_before.short()),
+                branch.generation
+            ),
+            Some(_) => {
+                format!("At {sha}. The database stays reachable for a look, at the last good migration.")
+            }
+            None => format!("At {sha}."),
+        },
+        BranchState::Errored => format!(
+            "At {sha}. This is not the pull request's fault, and it is being retried: {}.",
+            reason.unwrap_or_else(|| "an internal error".to_owned())
+        ),
+        BranchState::Blocked => {
+            format!("At {sha}. {}", reason.unwrap_or_else(|| "It waits for its turn.".to_owned()))
+        }
+        BranchState::Deleting => {
+            "The pull request is closed; its database, roles and credentials are being removed.".to_owned()
+        }
+        BranchState::Deleted => format!(
+            "{} Its database, roles and credentials are gone; reopening brings a fresh one.",
+            reason.unwrap_or_else(|| "The pull request is closed.".to_owned())
+        ),
+    }
+}
+
+/// What failed, where, and why, with the statement.
+fn failed(failure: &Failure) -> String {
+    let mut text = format!("{} ", code(&failure.migration));
+    match (failure.line, failure.column) {
+        (Some(line), Some(column)) => {
+            let _ = write!(text, "failed at {}, line {line}, column {column}:\n\n", code(&failure.file));
+        }
+        _ => {
+            let _ = write!(text, "failed ({}):\n\n", code(&failure.file));
+        }
+    }
+    let state =
+        failure.sqlstate.as_ref().map(|state| format!(" (SQLSTATE {})", code(state))).unwrap_or_default();
+    let _ = writeln!(text, "> **{}**{state}", plain(&excerpt(&failure.message, 1_000)));
+    for (label, part) in [("Detail", &failure.detail), ("Context", &failure.context)] {
+        if let Some(part) = part {
+            let _ = writeln!(text, "> {label}: {}", plain(&excerpt(part, 1_000)));
+        }
+    }
+    if let Some(statement) = &failure.statement {
+        let _ = write!(text, "\n{}", fenced("sql", &excerpt(statement, 2_000)));
+    }
+    if let Some(hint) = &failure.hint {
+        let _ = writeln!(text, "\n💡 {}", plain(&excerpt(hint, 1_000)));
+    }
+    text
+}
+
+fn own_migrations(applied: &[AppliedMigration]) -> Vec<&AppliedMigration> {
+    applied.iter().filter(|migration| migration.duration_ms.is_some()).collect()
+}
+
+fn applied(applied: &[AppliedMigration]) -> String {
+    let own = own_migrations(applied);
+    if own.is_empty() {
+        return String::new();
+    }
+    let mut text = "| migration | took |\n|---|---:|\n".to_owned();
+    for migration in own.iter().take(LISTED) {
+        let took = milliseconds(migration.duration_ms.unwrap_or_default());
+        let _ = writeln!(text, "| {} | {took} |", code(&migration.name));
+    }
+    if own.len() > LISTED {
+        let _ = writeln!(text, "| … and {} more | |", own.len() - LISTED);
+    }
+    text.push('\n');
+    text
+}
+
+fn findings(branch: &Branch) -> String {
+    if branch.findings.is_empty() {
+        return String::new();
+    }
+    let mut text = "**Worth knowing**\n\n".to_owned();
+    for finding in branch.findings.iter().take(LISTED) {
+        let _ = writeln!(text, "- {}", sentence(finding));
+    }
+    if branch.findings.len() > LISTED {
+        let _ = writeln!(text, "- … and {} more, on the dashboard", branch.findings.len() - LISTED);
+    }
+    text.push('\n');
+    text
+}
+
+/// How to get at it. Never a password: whoever may have the URL has a token for the API.
+fn connect(branch: &Branch, subject: &Subject<'_>) -> String {
+    let label = if branch.database == crate::domain::ids::DatabaseLabel::main() {
+        String::new()
+    } else {
+        format!(" --database {}", branch.database)
+    };
+    let command = format!(
+        "offshoot url --repo {} --pr {}{label} --sha {}",
+        subject.repository, branch.pull.number, branch.head_sha
+    );
+    format!("Connect: {} · [dashboard]({})\n\n", code(&command), subject.dashboard_url())
+}
+
+/// A duration as people read it.
+pub(super) fn milliseconds(ms: f64) -> String {
+    match ms {
+        ms if ms < 10.0 => format!("{ms:.1} ms"),
+        ms if ms < 1_000.0 => format!("{ms:.0} ms"),
+        ms if ms < 60_000.0 => format!("{:.1} s", ms / 1_000.0),
+        ms => format!("{:.0} min {:.0} s", (ms / 60_000.0).floor(), (ms % 60_000.0) / 1_000.0),
+    }
+}
+
+/// The last defence against GitHub's limit; the lists above keep ordinary reports far below it.
+fn cut(text: String) -> String {
+    const NOTE: &str = "\n\n… cut; the dashboard has all of it.";
+    if text.chars().count() <= TEXT_LIMIT {
+        return text;
+    }
+    let kept: String = text.chars().take(TEXT_LIMIT - NOTE.chars().count()).collect();
+    kept + NOTE
+}
