@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::chain::Chain;
+use super::prisma;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -48,7 +49,7 @@ pub fn of_chains(base: &Chain, head: &Chain, tip: &Chain) -> Vec<Finding> {
         base.migrations().iter().chain(tip.migrations()).map(|migration| migration.name.as_str()).max();
     for own in head.migrations().iter().filter(|own| base.find(&own.name).is_none()) {
         if let Some(last) = last
-            && own.name.as_str() < last
+            && prisma::order(&own.name, last).is_lt()
             && tip.find(&own.name).is_none()
         {
             findings.push(Finding::OutOfOrder { migration: own.name.clone(), before: last.to_owned() });

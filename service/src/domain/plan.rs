@@ -87,7 +87,7 @@ pub enum Step {
     SeedBase,
 }
 
-/// The chain to replay for a head: the base's migrations that it still has, then its own, each in name order.
+/// The chain to replay for a head: the base's migrations that it still has, then its own, each in the head's order.
 pub fn replay_order(base: &Chain, head: &Chain) -> Chain {
     let mut shared = Vec::new();
     let mut own = Vec::new();
@@ -95,8 +95,6 @@ pub fn replay_order(base: &Chain, head: &Chain) -> Chain {
         let side = if base.find(&migration.name).is_some() { &mut shared } else { &mut own };
         side.push(migration.clone());
     }
-    shared.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
-    own.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     shared.append(&mut own);
     Chain::in_order(shared)
 }

@@ -1,8 +1,14 @@
-//! How Prisma Migrate keeps a chain in a directory, as its `deploy` reads it.
+//! How Prisma Migrate keeps a chain in a directory, as its `deploy` reads it (observed with 6.19).
+
+use std::cmp::Ordering;
+use std::sync::LazyLock;
+
+use icu_collator::CollatorBorrowed;
+use icu_collator::options::CollatorOptions;
 
 use super::failure::{Failure, FailureKind};
 use super::ids::Oid;
-use super::tree::{EntryKind, Tree};
+use super::tree::{EntryKind, Tree, TreeEntry};
 
 /// Marks a directory as a chain of Prisma Migrate, and names its provider.
 pub const LOCK_FILE: &str = "migration_lock.toml";
@@ -18,38 +24,68 @@ pub struct Listed {
     pub size: Option<u64>,
 }
 
-/// The migrations in a directory, ordered by name as bytes. Files beside them, and symbolic links, are passed over as Prisma does.
-///
-/// Fails on a directory without `migration.sql` (Prisma's P3015), and on what git holds but a checkout would not show as a file.
-pub fn list(tree: &Tree, directory: &str) -> Result<Vec<Listed>, Failure> {
-    let mut migrations = Vec::new();
-    for (name, entry) in tree.children(directory) {
-        let fail = |message: &str, hint: &str| {
-            Failure::of_file(FailureKind::Chain, name, format!("{}/{SCRIPT}", entry.path), message)
-                .with_hint(hint)
-        };
-        match entry.kind {
-            EntryKind::File | EntryKind::Symlink => continue,
-            EntryKind::Submodule => {
-                let message = "the migration is a git submodule, whose files are not part of this repository";
-                return Err(fail(message, "Commit the migration's files to this repository."));
+/// The chain in a directory, as far as it can be read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listing {
+    /// In the order of [`order`].
+    pub migrations: Vec<Listed>,
+    /// The first directory that is no migration. `deploy` applies what sorts before it and stops there; so nothing behind it is listed.
+    pub broken: Option<Failure>,
+}
+
+/// The order in which `deploy` applies migrations: JavaScript's `localeCompare` of the directories' names, which differs from the order of
+/// their bytes where `_`, other punctuation, upper case or accents decide: `1_init` comes before `10_x`. Older CLIs sorted bytes.
+pub fn order(a: &str, b: &str) -> Ordering {
+    static COLLATOR: LazyLock<CollatorBorrowed<'static>> = LazyLock::new(|| {
+        CollatorBorrowed::try_new(Default::default(), CollatorOptions::default())
+            .expect("the root collation is built in")
+    });
+    COLLATOR.compare(a, b).then_with(|| a.as_bytes().cmp(b.as_bytes()))
+}
+
+/// Lists a directory. Files beside the migrations and symbolic links are passed over, as Prisma does; a directory without `migration.sql`
+/// (Prisma's P3015), and what git holds but a checkout would not show as a file, breaks the chain.
+pub fn list(tree: &Tree, directory: &str) -> Listing {
+    let mut entries: Vec<_> = tree
+        .children(directory)
+        .filter(|(_, entry)| matches!(entry.kind, EntryKind::Directory | EntryKind::Submodule))
+        .collect();
+    entries.sort_by(|(a, _), (b, _)| order(a, b));
+    let mut listing = Listing::default();
+    for (name, entry) in entries {
+        match script(tree, name, entry) {
+            Ok(listed) => listing.migrations.push(listed),
+            Err(failure) => {
+                listing.broken = Some(failure);
+                break;
             }
-            EntryKind::Directory => {}
         }
-        let path = format!("{}/{SCRIPT}", entry.path);
-        let Some(script) = tree.find(&path) else {
-            let message = "could not find the migration file: the directory holds no `migration.sql` (Prisma's error P3015)";
-            return Err(fail(message, "Restore the file, or delete the directory."));
-        };
-        if script.kind != EntryKind::File {
-            let message = "`migration.sql` is a symbolic link, which Offshoot does not follow";
-            return Err(fail(message, "Commit the file itself in its place."));
-        }
-        let (oid, size) = (script.oid.clone(), script.size);
-        migrations.push(Listed { name: name.to_owned(), path, oid, size });
     }
-    migrations.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
-    Ok(migrations)
+    listing
+}
+
+fn script(tree: &Tree, name: &str, directory: &TreeEntry) -> Result<Listed, Failure> {
+    let path = format!("{}/{SCRIPT}", directory.path);
+    let fail = |message: &str, hint: &str| {
+        Err(Failure::of_file(FailureKind::Chain, name, path.clone(), message).with_hint(hint))
+    };
+    if directory.kind == EntryKind::Submodule {
+        let message = "the migration is a git submodule, whose files are not part of this repository";
+        return fail(message, "Commit the migration's files to this repository.");
+    }
+    match tree.find(&path) {
+        None => fail(
+            "could not find the migration file: the directory holds no `migration.sql` (Prisma's error P3015)",
+            "Restore the file, or delete the directory.",
+        ),
+        Some(script) if script.kind != EntryKind::File => fail(
+            "`migration.sql` is a symbolic link, which Offshoot does not follow",
+            "Commit the file itself in its place.",
+        ),
+        Some(script) => {
+            Ok(Listed { name: name.to_owned(), oid: script.oid.clone(), size: script.size, path })
+        }
+    }
 }
 
 /// The provider that a lock file names; none where it is no TOML or names none.
@@ -81,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn order_is_by_bytes_and_stray_files_are_passed_over() {
+    fn stray_files_are_passed_over() {
         let tree = tree(&[
             "m/migration_lock.toml",
             "m/README.sql",
@@ -95,25 +131,65 @@ mod tests {
             "m/é/",
             "m/é/migration.sql",
         ]);
-        let names: Vec<String> = list(&tree, "m").unwrap().into_iter().map(|listed| listed.name).collect();
-        assert_eq!(names, ["20250807132908_", "B it's", "b", "é"]);
+        let listing = list(&tree, "m");
+        let names: Vec<&str> = listing.migrations.iter().map(|listed| listed.name.as_str()).collect();
+        assert_eq!(names, ["20250807132908_", "b", "B it's", "é"]);
+        assert_eq!(listing.broken, None);
+    }
+
+    /// What `prisma migrate deploy` 6.19 was seen to do with these names.
+    #[test]
+    fn the_order_is_that_of_the_real_cli() {
+        let observed = [
+            "_x",
+            "1_init",
+            "10_x",
+            "2 b",
+            "2_y",
+            "2-z",
+            "2.a",
+            "20250101_a",
+            "20250101000000_b",
+            "a",
+            "A",
+            "a_",
+            "A_x",
+            "a_y",
+            "aa",
+            "b",
+            "B",
+        ];
+        let mut sorted = observed;
+        sorted.reverse();
+        sorted.sort_by(|a, b| order(a, b));
+        assert_eq!(sorted, observed);
     }
 
     #[test]
     fn what_deploy_would_refuse_is_refused() {
-        let missing = tree(&["m/migration_lock.toml", "m/1_init/", "m/1_init/notes.sql"]);
-        assert!(list(&missing, "m").unwrap_err().message.contains("P3015"));
+        let broken = |tree: &Tree| list(tree, "m").broken.unwrap().message;
+        let missing = tree(&[
+            "m/migration_lock.toml",
+            "m/1_init/",
+            "m/1_init/migration.sql",
+            "m/2_empty/",
+            "m/2_empty/notes.sql",
+            "m/3_later/",
+            "m/3_later/migration.sql",
+        ]);
+        assert!(broken(&missing).contains("P3015"));
+        assert_eq!(list(&missing, "m").migrations.len(), 1);
         let linked = Tree::from_listing([
             entry("m/migration_lock.toml", EntryKind::File),
             entry("m/1_init", EntryKind::Directory),
             entry("m/1_init/migration.sql", EntryKind::Symlink),
         ]);
-        assert!(list(&linked, "m").unwrap_err().message.contains("symbolic link"));
+        assert!(broken(&linked).contains("symbolic link"));
         let submodule = Tree::from_listing([
             entry("m/migration_lock.toml", EntryKind::File),
             entry("m/lib", EntryKind::Submodule),
         ]);
-        assert!(list(&submodule, "m").unwrap_err().message.contains("submodule"));
+        assert!(broken(&submodule).contains("submodule"));
     }
 
     #[test]

@@ -1,0 +1,238 @@
+//! Settings of `offshoot serve`, each an environment variable and a flag. What is missing or malformed stops the start with its name,
+//! what is wrong and an example.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use crate::github::{Credentials, GithubSettings};
+use crate::secret::{Secret, Vault};
+
+/// Where and how the service runs.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// HTTP address to listen on
+    #[arg(long, env = "OFFSHOOT_LISTEN", default_value = "127.0.0.1:8080", value_name = "HOST:PORT")]
+    pub listen: SocketAddr,
+
+    /// Base of the links in reports, as `https://offshoot.acme.dev` [default: from the listen address]
+    #[arg(long, env = "OFFSHOOT_PUBLIC_URL", value_name = "URL", value_parser = http_url)]
+    pub public_url: Option<String>,
+
+    /// Bootstrap administrator's token for the API
+    #[arg(long, env = "OFFSHOOT_API_TOKEN", hide_env_values = true, value_parser = secret)]
+    pub api_token: Option<Secret>,
+
+    /// Secret that GitHub signs webhooks with; two, separated by a comma, while it is rotated
+    #[arg(long, env = "OFFSHOOT_GITHUB_WEBHOOK_SECRET", hide_env_values = true, value_parser = secret)]
+    pub github_webhook_secret: Option<Secret>,
+
+    #[command(flatten)]
+    pub databases: DatabaseArgs,
+
+    #[command(flatten)]
+    pub github: GithubArgs,
+}
+
+/// The two servers and what is kept at rest.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseArgs {
+    /// Control database [default: an embedded PostgreSQL in the data directory]
+    #[arg(long, env = "OFFSHOOT_DATABASE_URL", hide_env_values = true, value_parser = secret, value_name = "URL")]
+    pub database_url: Option<Secret>,
+
+    /// Administrator's URL of the server that holds layers and branches [default: the control database's server]
+    #[arg(long, env = "OFFSHOOT_BRANCH_SERVER_URL", hide_env_values = true, value_parser = secret, value_name = "URL")]
+    pub branch_server_url: Option<Secret>,
+
+    /// HOST:PORT put into branch URLs [default: the branch server's]
+    #[arg(long, env = "OFFSHOOT_BRANCH_ADDRESS", value_name = "HOST:PORT", value_parser = host_port)]
+    pub branch_address: Option<String>,
+
+    /// Embedded data and generated keys
+    #[arg(long, env = "OFFSHOOT_DATA_DIR", default_value = ".offshoot", value_name = "DIR")]
+    pub data_dir: PathBuf,
+
+    /// Directory with `postgres`, `initdb` and `pg_ctl` for the embedded server [default: found]
+    #[arg(long, env = "OFFSHOOT_POSTGRES_BIN", value_name = "DIR")]
+    pub postgres_bin: Option<PathBuf>,
+
+    /// 64 hexadecimal digits that encrypt credentials at rest [default: generated in the data directory when embedded]
+    #[arg(long, env = "OFFSHOOT_SECRET_KEY", hide_env_values = true, value_parser = secret)]
+    pub secret_key: Option<Secret>,
+
+    /// Extensions that a repository's `.offshoot.toml` may ask for
+    #[arg(
+        long,
+        env = "OFFSHOOT_ALLOWED_EXTENSIONS",
+        value_delimiter = ',',
+        default_value = "pgcrypto,citext,uuid-ossp,pg_trgm,btree_gin,btree_gist,hstore,ltree,unaccent,intarray,fuzzystrmatch,tablefunc,cube,earthdistance,vector"
+    )]
+    pub allowed_extensions: Vec<String>,
+
+    /// Spares per template
+    #[arg(long, env = "OFFSHOOT_POOL_SIZE", default_value_t = 4)]
+    pub pool_size: usize,
+}
+
+/// How the service speaks to GitHub.
+#[derive(Debug, Clone, Args)]
+pub struct GithubArgs {
+    /// GitHub's API, for GitHub Enterprise as `https://github.acme.dev/api/v3` [default: GitHub's]
+    #[arg(long, env = "OFFSHOOT_GITHUB_API_URL", value_name = "URL", value_parser = http_url)]
+    pub github_api_url: Option<String>,
+
+    /// The GitHub App's number
+    #[arg(long, env = "OFFSHOOT_GITHUB_APP_ID", value_name = "NUMBER")]
+    pub github_app_id: Option<u64>,
+
+    /// The App's private key, as PEM
+    #[arg(long, env = "OFFSHOOT_GITHUB_APP_PRIVATE_KEY", hide_env_values = true, value_parser = secret)]
+    pub github_app_private_key: Option<Secret>,
+
+    /// File with the App's private key
+    #[arg(long, env = "OFFSHOOT_GITHUB_APP_PRIVATE_KEY_FILE", value_name = "FILE")]
+    pub github_app_private_key_file: Option<PathBuf>,
+
+    /// A personal or machine user's token, instead of an App
+    #[arg(long, env = "OFFSHOOT_GITHUB_TOKEN", hide_env_values = true, value_parser = secret)]
+    pub github_token: Option<Secret>,
+}
+
+impl ServeArgs {
+    pub fn public_url(&self) -> String {
+        match &self.public_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("http://{}", self.listen),
+        }
+    }
+
+    /// The webhook's secrets; more than one while it is rotated.
+    pub fn webhook_secrets(&self) -> anyhow::Result<Vec<Secret>> {
+        let Some(secret) = &self.github_webhook_secret else {
+            bail!(
+                "OFFSHOOT_GITHUB_WEBHOOK_SECRET is missing: it is the secret that the webhook was set up with at GitHub. \
+                 Make one with `openssl rand -hex 32` and set it in both places."
+            );
+        };
+        let secrets: Vec<Secret> =
+            secret.expose().split(',').map(str::trim).filter(|part| !part.is_empty()).map(Secret::new).collect();
+        if secrets.is_empty() {
+            bail!("OFFSHOOT_GITHUB_WEBHOOK_SECRET is empty; make one with `openssl rand -hex 32`");
+        }
+        Ok(secrets)
+    }
+}
+
+impl GithubArgs {
+    /// The App's credentials or the token; exactly one of them.
+    pub fn settings(&self) -> anyhow::Result<GithubSettings> {
+        let credentials = match (self.github_app_id, &self.github_token) {
+            (Some(_), Some(_)) => bail!(
+                "both OFFSHOOT_GITHUB_APP_ID and OFFSHOOT_GITHUB_TOKEN are set; keep the one that Offshoot shall act as"
+            ),
+            (None, None) => bail!(
+                "no GitHub credentials: set OFFSHOOT_GITHUB_APP_ID=123456 and \
+                 OFFSHOOT_GITHUB_APP_PRIVATE_KEY_FILE=/etc/offshoot/app.pem, or OFFSHOOT_GITHUB_TOKEN"
+            ),
+            (Some(id), None) => Credentials::App { id, private_key: self.private_key()? },
+            (None, Some(token)) => Credentials::Token(token.clone()),
+        };
+        Ok(GithubSettings::new(self.github_api_url.clone(), credentials))
+    }
+
+    fn private_key(&self) -> anyhow::Result<Secret> {
+        match (&self.github_app_private_key, &self.github_app_private_key_file) {
+            // Some secret stores turn line breaks into the two characters `\n`.
+            (Some(key), None) => Ok(Secret::new(key.expose().replace("\\n", "\n"))),
+            (None, Some(file)) => {
+                let text = std::fs::read_to_string(file)
+                    .with_context(|| format!("OFFSHOOT_GITHUB_APP_PRIVATE_KEY_FILE: cannot read {}", file.display()))?;
+                Ok(Secret::new(text))
+            }
+            (Some(_), Some(_)) => bail!(
+                "both OFFSHOOT_GITHUB_APP_PRIVATE_KEY and OFFSHOOT_GITHUB_APP_PRIVATE_KEY_FILE are set; keep one"
+            ),
+            (None, None) => bail!(
+                "OFFSHOOT_GITHUB_APP_ID is set, but no key: set OFFSHOOT_GITHUB_APP_PRIVATE_KEY_FILE=/etc/offshoot/app.pem"
+            ),
+        }
+    }
+}
+
+impl DatabaseArgs {
+    /// Checks what the parser of the command line must not: it would print what it refuses.
+    pub fn check(&self) -> anyhow::Result<()> {
+        check_postgres_url("OFFSHOOT_DATABASE_URL", self.database_url.as_ref())?;
+        check_postgres_url("OFFSHOOT_BRANCH_SERVER_URL", self.branch_server_url.as_ref())
+    }
+
+    /// The vault under the configured key, or under one generated beside the embedded server's data.
+    pub fn vault(&self) -> anyhow::Result<Vault> {
+        let key = match &self.secret_key {
+            Some(key) => key.clone(),
+            None if self.database_url.is_some() => bail!(
+                "OFFSHOOT_SECRET_KEY is missing: it encrypts the branches' credentials in the control database. \
+                 Make one with `openssl rand -hex 32` and keep it as long as that database."
+            ),
+            None => generated_key(&self.data_dir)?,
+        };
+        Vault::new(&key).context("OFFSHOOT_SECRET_KEY")
+    }
+}
+
+/// The key kept in the data directory, made at the first start. Mode 0600.
+fn generated_key(data_dir: &Path) -> anyhow::Result<Secret> {
+    let path = data_dir.join("secret.key");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => return Ok(Secret::new(text.trim())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("cannot read the key in {}", path.display())),
+    }
+    std::fs::create_dir_all(data_dir).with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
+    let key = Vault::generate_key();
+    write_private(&path, key.expose()).with_context(|| format!("cannot write the key to {}", path.display()))?;
+    Ok(key)
+}
+
+/// Writes a new file that only its owner may read.
+fn write_private(path: &Path, content: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(content.as_bytes())?;
+    file.sync_all()
+}
+
+/// Takes anything: the parser's own errors would repeat the value. What is wrong with a secret is said where it is used.
+fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text))
+}
+
+fn http_url(text: &str) -> Result<String, String> {
+    match url::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(text.trim_end_matches('/').to_owned()),
+        Ok(_) => Err("it is not an http or https URL, as `https://offshoot.acme.dev`".to_owned()),
+        Err(error) => Err(format!("{error}; write it as `https://offshoot.acme.dev`")),
+    }
+}
+
+/// Checks a connection URL without ever repeating it: it holds a password.
+fn check_postgres_url(name: &str, url: Option<&Secret>) -> anyhow::Result<()> {
+    const EXAMPLE: &str = "write it as `postgres://user:password@host:5432/database`";
+    match url.map(|url| url::Url::parse(url.expose())) {
+        None => Ok(()),
+        Some(Ok(url)) if matches!(url.scheme(), "postgres" | "postgresql") => Ok(()),
+        Some(Ok(url)) => bail!("{name}: its scheme is `{}`; {EXAMPLE}", url.scheme()),
+        Some(Err(error)) => bail!("{name}: {error}; {EXAMPLE}"),
+    }
+}
+
+fn host_port(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
+        _ => Err("it is not HOST:PORT, as `db.acme.dev:5432`".to_owned()),
+    }
+}
