@@ -25,10 +25,10 @@ make_postgres_image() {
   local work
   work=$(mktemp -d "$tools/.image.XXXXXX")
   mkdir "$work/tree" "$work/context"
-  fill_image_tree "$work/tree" "$tools/postgresql/$major"
+  fill_image_tree "$work/tree" "$major"
   tar -cf "$work/context/rootfs.tar" --owner=0 --group=0 -C "$work/tree" .
   # The classic builder needs no plug-in and pulls nothing.
-  DOCKER_BUILDKIT=0 docker build --tag "$name" --label "offshoot.recipe=$recipe" \
+  DOCKER_BUILDKIT=0 docker build --tag "$name" --label "offshoot.recipe=$recipe" --build-arg "MAJOR=$major" \
     --file "$root/integration/images/postgres.Dockerfile" "$work/context" >"$tools/docker-build.log" 2>&1 ||
     fail "docker build could not make $name: $(tail -n 1 "$tools/docker-build.log")" \
       "read $tools/docker-build.log and the engine's own log, then run this again"
@@ -38,15 +38,18 @@ make_postgres_image() {
 # The root file system: PostgreSQL, the few programs that the entry script and a Dockerfile's RUN lines call, the
 # libraries of all of them, time zones, one locale, certificates.
 fill_image_tree() {
-  local tree=$1 home=$2
+  local tree=$1 major=$2
+  local home=$tools/postgresql/$major
+  # The official image has its PostgreSQL there too.
+  local destination=$tree/usr/lib/postgresql/$major
   local programs=(sh cat chmod chown id ls mkdir rm test)
   mkdir -p "$tree"/{bin,lib,lib64,etc/ssl/certs,proc,sys,dev,usr/local/bin,usr/lib/locale,usr/share,var/lib/postgresql,tmp}
   chmod 1777 "$tree/tmp" "$tree/var/lib/postgresql"
   cp "$root/integration/images/postgres-entry.sh" "$tree/entry.sh"
   chmod 755 "$tree/entry.sh"
 
-  mkdir "$tree/usr/local/pgsql"
-  cp -a "$home/bin" "$home/lib" "$home/share" "$tree/usr/local/pgsql/"
+  mkdir -p "$destination"
+  cp -a "$home/bin" "$home/lib" "$home/share" "$destination/"
   local program
   for program in "${programs[@]}"; do
     cp -L "$(type -P "$program")" "$tree/bin/$program"

@@ -1,0 +1,62 @@
+# Everything a person or a CI machine does with this repository. What each target needs beyond Rust
+# is fetched by scripts/setup into .tools.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
+
+POSTGRES := $(CURDIR)/.tools/postgresql/18/bin
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+# EXIT=1 ends the demo when its story is told instead of leaving the dashboard up.
+EXIT ?=
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+.PHONY: setup
+setup: ## fetch what the tests and the demo need: PostgreSQL, Docker and its images, npm packages, a browser
+	@scripts/setup all
+
+# The dev profile everywhere: one compilation serves build, demo, lint and test, and the demo is up minutes
+# before an optimised binary would be. The time it shows is PostgreSQL's, not ours. The Dockerfile is
+# where the release profile is used.
+.PHONY: build
+build: ## compile the service
+	@cargo build --locked --package offshoot
+
+.PHONY: demo
+demo: ## show it all without GitHub: a simulated one, real pull requests, a dashboard (EXIT=1 to end by itself)
+	@scripts/setup postgres 18
+	@cargo build --locked --package offshoot
+	@OFFSHOOT_POSTGRES_BIN="$${OFFSHOOT_POSTGRES_BIN:-$(POSTGRES)}" "$(TARGET_DIR)/debug/offshoot" demo $(if $(EXIT),--exit)
+
+.PHONY: test
+test: test-tools lint ## all checks, from a clean checkout: set-up, lint, every test, the Docker image
+	@OFFSHOOT_POSTGRES_BIN="$(POSTGRES)" scripts/stage "tests" cargo test --locked --workspace --all-features
+	@scripts/stage "Docker image" scripts/test-docker-image
+
+.PHONY: test-tools
+test-tools:
+	@scripts/stage "PostgreSQL" scripts/setup postgres 18 15
+	@scripts/stage "npm packages" scripts/setup node-tools
+	@scripts/stage "Docker" scripts/setup docker
+	@scripts/stage "images" scripts/setup images 18 15
+
+.PHONY: lint
+lint: ## formatting and clippy, where a warning is an error
+	@scripts/stage "formatting" cargo fmt --all --check
+	@scripts/stage "clippy" cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+
+# Not a part of test: installing cargo-deny takes minutes, and an advisory published today must not fail a
+# change that has nothing to do with it.
+.PHONY: deny
+deny: ## licences, sources and known vulnerabilities of the dependencies (installs cargo-deny)
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	@cargo deny check
+
+.PHONY: clean-tools
+clean-tools: ## remove .tools; Debian packages, images and a started Docker engine stay
+	@rm -rf "$$(readlink -f .tools)" .tools integration/node/node_modules
