@@ -57,6 +57,8 @@ deny: ## licences, sources and known vulnerabilities of the dependencies (instal
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	@cargo deny check
 
+# Root's .tools may be a link that scripts/setup made. Anyone else's link is theirs: only the link goes.
 .PHONY: clean-tools
 clean-tools: ## remove .tools; Debian packages, images and a started Docker engine stay
-	@rm -rf "$$(readlink -f .tools)" .tools integration/node/node_modules
+	@case "$$(readlink .tools)" in /var/cache/offshoot-tools/*) rm -rf "$$(readlink .tools)" ;; esac
+	@rm -rf .tools integration/node/node_modules
