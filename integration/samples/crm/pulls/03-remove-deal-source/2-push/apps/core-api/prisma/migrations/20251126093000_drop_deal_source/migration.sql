@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "Deal" DROP COLUMN "source";

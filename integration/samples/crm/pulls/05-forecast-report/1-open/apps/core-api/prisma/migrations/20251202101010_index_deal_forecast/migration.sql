@@ -1,0 +1,2 @@
+-- CreateIndex
+CREATE INDEX "Deal_orgId_forecastAt_idx" ON "Deal"("orgId", "forecastAt");

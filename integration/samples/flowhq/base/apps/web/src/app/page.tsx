@@ -1,0 +1,8 @@
+export default function Home() {
+  return (
+    <main>
+      <h1>FlowHQ</h1>
+      <p>Your shop, on WhatsApp.</p>
+    </main>
+  );
+}

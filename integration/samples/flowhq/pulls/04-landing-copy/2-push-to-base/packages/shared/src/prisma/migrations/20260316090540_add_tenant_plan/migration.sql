@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "tenants" ADD COLUMN "plan" TEXT NOT NULL DEFAULT 'free';

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "deviations" ADD COLUMN "tags" TEXT[] DEFAULT ARRAY[]::TEXT[];

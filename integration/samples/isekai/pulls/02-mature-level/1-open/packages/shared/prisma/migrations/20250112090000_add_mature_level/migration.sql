@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "deviations" ADD COLUMN "mature_level" TEXT;

@@ -1,0 +1,3 @@
+-- AlterTable
+ALTER TABLE "deviations" ALTER COLUMN "mature_level" SET NOT NULL,
+ALTER COLUMN "mature_level" SET DEFAULT 'none';

@@ -1,0 +1,2 @@
+-- CreateIndex
+CREATE INDEX "automations_enabled_idx" ON "automations"("enabled");

@@ -1,0 +1,2 @@
+-- CreateIndex
+CREATE INDEX CONCURRENTLY "deviations_title_idx" ON "deviations"("title");

@@ -1,0 +1,2 @@
+-- Migration: revert_add_tags
+ALTER TABLE "deviations" DROP COLUMN "tags";

@@ -1,0 +1,1 @@
+DROP INDEX "Conversation_tenantId_status_idx";

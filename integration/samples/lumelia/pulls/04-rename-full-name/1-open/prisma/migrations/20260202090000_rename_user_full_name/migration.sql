@@ -1,0 +1,2 @@
+-- RenameColumn
+ALTER TABLE "User" RENAME COLUMN "full_name" TO "displayName";

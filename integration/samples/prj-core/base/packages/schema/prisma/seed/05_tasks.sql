@@ -1,0 +1,9 @@
+INSERT INTO "Task" ("id", "name", "tags") VALUES
+  ('task-squat', 'Squat', ARRAY['legs']),
+  ('task-plank', 'Plank', ARRAY['core', 'static'])
+ON CONFLICT ("id") DO UPDATE SET "tags" = EXCLUDED."tags";
+
+INSERT INTO "Exercise" ("id", "name", "duration", "count", "task_id") VALUES
+  ('exercise-squat', 'Squat', 60, 15, 'task-squat'),
+  ('exercise-plank', 'Plank', 90, 1, 'task-plank')
+ON CONFLICT ("task_id") DO UPDATE SET "duration" = EXCLUDED."duration";

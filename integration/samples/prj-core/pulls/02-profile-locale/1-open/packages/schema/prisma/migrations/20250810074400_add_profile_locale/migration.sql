@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "Profile" ADD COLUMN     "locale" TEXT NOT NULL DEFAULT 'ko-KR';
