@@ -4,6 +4,7 @@
 
 mod bookkeeping;
 mod fingerprint;
+mod session;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -14,6 +15,7 @@ use tokio::process::Command;
 
 pub use bookkeeping::{BookkeepingRow, bookkeeping_rows};
 pub use fingerprint::schema_fingerprint;
+pub use session::{Diagnosis, EngineError, HistoryDiagnosis, PrismaSession};
 
 /// Longer than the ten seconds for which Prisma waits for its migration lock.
 const TIMEOUT: Duration = Duration::from_secs(60);

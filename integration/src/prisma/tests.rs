@@ -140,3 +140,31 @@ async fn a_lost_search_path_loses_the_bookkeeping() {
     let rows = bookkeeping_rows(&bench.client).await.unwrap();
     assert!(!rows[0].finished && !rows[0].has_logs && rows[0].applied_steps_count == 0, "{rows:?}");
 }
+
+/// The engine by itself leaves what the CLI leaves, refuses what it refuses, and serves one database after another.
+#[tokio::test]
+#[ignore = "needs npm ci in integration/node, and OFFSHOOT_TEST_SERVER_URL"]
+async fn the_engine_alone_agrees_with_the_cli() {
+    let (by_cli, by_engine) = (Bench::new("prisma_by_cli").await, Bench::new("prisma_by_engine").await);
+    for bench in [&by_cli, &by_engine] {
+        bench.put("migrations/2 b/migration.sql", "CREATE TABLE second (id int PRIMARY KEY);\n");
+        bench.put("migrations/1_a/migration.sql", "CREATE TYPE kind AS ENUM ('x', 'y');\n");
+        bench.put("migrations/Zz/migration.sql", "ALTER TABLE missing ADD COLUMN k kind;\n");
+    }
+    assert!(!by_cli.deploy().await.success);
+    let node_dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("node");
+    let mut session = PrismaSession::start(&node_dir).unwrap();
+    let migrations = by_engine.directory.path().join("migrations");
+    let failed = session.deploy(&by_engine.url, &migrations).await.unwrap().unwrap_err();
+    assert!(failed.message.contains("missing"), "{failed}");
+    let refused = session.deploy(&by_engine.url, &migrations).await.unwrap().unwrap_err();
+    assert_eq!(refused.code.as_deref(), Some("P3009"));
+    let diagnosis = session.diagnose(&by_engine.url, &migrations).await.unwrap().unwrap();
+    assert_eq!(diagnosis.failed_migration_names, ["Zz"]);
+
+    let rows = bookkeeping_rows(&by_engine.client).await.unwrap();
+    assert_eq!(rows.len(), 3);
+    assert_eq!(rows, bookkeeping_rows(&by_cli.client).await.unwrap());
+    let schema = schema_fingerprint(&by_engine.client).await.unwrap();
+    assert_eq!(schema, schema_fingerprint(&by_cli.client).await.unwrap());
+}
