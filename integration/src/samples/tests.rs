@@ -1,3 +1,5 @@
+#[cfg(feature = "harness")]
+mod production;
 mod truth;
 
 use std::collections::BTreeSet;

@@ -36,7 +36,7 @@ async fn connect(url: &str) -> Client {
     client
 }
 
-async fn scratch(url: &str, database: &str) -> Client {
+pub(super) async fn scratch(url: &str, database: &str) -> Client {
     let admin = connect(url).await;
     admin.batch_execute(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")).await.unwrap();
     admin.batch_execute(&format!("CREATE DATABASE {database}")).await.unwrap();
@@ -44,11 +44,11 @@ async fn scratch(url: &str, database: &str) -> Client {
     connect(&format!("{server}/{database}")).await
 }
 
-struct Chain<'m> {
+pub(super) struct Chain<'m> {
     /// The base's migrations as the head has them, then the pull request's own.
     base: Vec<(&'m str, &'m str)>,
     own: Vec<(&'m str, &'m str)>,
-    seed: Vec<(&'m str, &'m [u8])>,
+    pub(super) seed: Vec<(&'m str, &'m [u8])>,
     /// Seed files to run after the pull request's own migrations.
     reseed: Vec<(&'m str, &'m [u8])>,
     before: Vec<(&'m str, &'m str)>,
@@ -78,7 +78,7 @@ fn seed_of(files: &Files) -> (bool, Vec<(&str, &[u8])>) {
 }
 
 impl<'m> Chain<'m> {
-    fn of(sample: &'m Sample, moment: &'m Moment<'m>) -> Self {
+    pub(super) fn of(sample: &'m Sample, moment: &'m Moment<'m>) -> Self {
         let before = migrations(&moment.merge_base, &sample.migrations);
         let is_base = |(name, _): &(&str, &str)| before.iter().any(|(other, _)| other == name);
         let (base, own) = migrations(&moment.head, &sample.migrations).into_iter().partition(is_base);
@@ -156,7 +156,7 @@ async fn check_line(client: &Client, script: &str, error: &Error, failure: &Expe
     client.batch_execute("ROLLBACK").await.unwrap();
 }
 
-async fn run_seed(client: &Client, files: &[(&str, &[u8])]) {
+pub(super) async fn run_seed(client: &Client, files: &[(&str, &[u8])]) {
     for (path, bytes) in files {
         let text = std::str::from_utf8(bytes).unwrap();
         let Some(stem) = path.strip_suffix(".csv") else {
