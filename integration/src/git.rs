@@ -2,6 +2,7 @@
 //!
 //! Everything goes through gix in this process: no `git` needs to be installed, and reading costs no process.
 
+mod difference;
 mod history;
 mod read;
 mod write;
@@ -16,6 +17,7 @@ use anyhow::{Context, Result, anyhow};
 use gix::refs::transaction::{PreviousValue, RefEdit};
 use gix::refs::{FullName, Target};
 
+pub use difference::Difference;
 pub use history::{CommitInfo, Divergence};
 pub use read::{EntryKind, TreeEntry};
 pub use write::{Author, MergeMethod, Parent};

@@ -94,10 +94,7 @@ impl GitRepository {
         let base = self.tip(base_ref)?.with_context(|| format!("there is no {base_ref} to merge into"))?;
         let merged = match method {
             MergeMethod::Rebase => self.replay(head, base)?,
-            MergeMethod::Merge => {
-                let tree = self.merge_trees(base, head)?;
-                self.write_commit(tree, &[base, head], message, author)?
-            }
+            MergeMethod::Merge => self.merge_commit(base, head, message, author)?,
             MergeMethod::Squash => {
                 let tree = self.merge_trees(base, head)?;
                 self.write_commit(tree, &[base], message, author)?
@@ -105,6 +102,12 @@ impl GitRepository {
         };
         self.set_ref(base_ref, merged)?;
         Ok(merged)
+    }
+
+    /// A commit that merges the two, without moving any ref.
+    pub fn merge_commit(&self, base: Sha, head: Sha, message: &str, author: &Author) -> Result<Sha> {
+        let tree = self.merge_trees(base, head)?;
+        self.write_commit(tree, &[base, head], message, author)
     }
 
     /// Replays the head's own commits, one by one, onto another commit and returns the last: what a rebase does.
@@ -126,7 +129,7 @@ impl GitRepository {
     }
 
     /// The tree of the two merged, or an error that names what conflicts.
-    pub fn merge_trees(&self, base: Sha, head: Sha) -> Result<Sha> {
+    fn merge_trees(&self, base: Sha, head: Sha) -> Result<Sha> {
         let common =
             self.merge_base(base, head)?.with_context(|| format!("{base} and {head} share no history"))?;
         self.apply(common, head, base)
@@ -151,7 +154,7 @@ impl GitRepository {
         write_tree(&local, editor)
     }
 
-    fn slots(&self, commit: Sha) -> Result<BTreeMap<Vec<u8>, (EntryKind, Sha)>> {
+    pub(super) fn slots(&self, commit: Sha) -> Result<BTreeMap<Vec<u8>, (EntryKind, Sha)>> {
         let tree = self.tree_of(commit)?.with_context(|| format!("{commit} is no commit"))?;
         let leaves = self.tree(tree, true)?;
         let leaves = leaves.iter().filter(|entry| entry.kind != EntryKind::Tree);

@@ -1,0 +1,8 @@
+//! Every route and every webhook, with GitHub's own description watching.
+
+mod client;
+mod pull_requests;
+mod reading;
+mod reporting;
+mod trouble;
+mod webhooks;
