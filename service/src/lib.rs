@@ -5,6 +5,7 @@
 pub mod domain;
 pub mod engine;
 pub mod github;
+pub mod local_git;
 pub mod secret;
 pub mod source;
 pub mod store;

@@ -1,0 +1,137 @@
+//! One repository, as a source of chains.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use super::Github;
+use super::error::GithubError;
+use super::listing::{Step, TreeObject, Walk, WalkError};
+use super::request::{Answer, Ask, Caller};
+use crate::domain::ids::{Oid, RepositoryName};
+use crate::domain::tree::Tree;
+use crate::source::{Comparison, Source, SourceError};
+
+/// How many listings of one tree are asked for at a time.
+const CONCURRENCY: usize = 6;
+
+/// A repository at GitHub. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct RepositoryClient {
+    github: Github,
+    name: RepositoryName,
+    installation: Arc<OnceCell<i64>>,
+}
+
+#[derive(Deserialize)]
+struct CommitObject {
+    sha: Oid,
+}
+
+#[derive(Deserialize)]
+struct CompareObject {
+    base_commit: CommitObject,
+    merge_base_commit: CommitObject,
+    behind_by: u32,
+}
+
+impl RepositoryClient {
+    pub(super) fn new(github: Github, name: RepositoryName, installation: Option<i64>) -> Self {
+        Self { github, name, installation: Arc::new(OnceCell::new_with(installation)) }
+    }
+
+    pub fn name(&self) -> &RepositoryName {
+        &self.name
+    }
+
+    pub(super) fn github(&self) -> &Github {
+        &self.github
+    }
+
+    /// A GET below the repository; `parts` are those after its owner and name.
+    pub(super) fn get(&self, template: &'static str, parts: &[&str]) -> Ask {
+        Ask::get(template, &self.parts(parts))
+    }
+
+    pub(super) fn post(&self, template: &'static str, parts: &[&str], body: Value) -> Ask {
+        Ask::post(template, &self.parts(parts), body)
+    }
+
+    pub(super) fn patch(&self, template: &'static str, parts: &[&str], body: Value) -> Ask {
+        Ask::patch(template, &self.parts(parts), body)
+    }
+
+    fn parts<'a>(&'a self, rest: &[&'a str]) -> Vec<&'a str> {
+        [self.name.owner(), self.name.name()].into_iter().chain(rest.iter().copied()).collect()
+    }
+
+    pub(super) async fn send(&self, ask: Ask) -> Result<Answer, GithubError> {
+        self.caller().await?.send(ask).await
+    }
+
+    pub(super) async fn caller(&self) -> Result<Arc<Caller>, GithubError> {
+        if !self.github.is_app() {
+            return self.github.through(0);
+        }
+        let installation = self.installation.get_or_try_init(|| self.github.installation_of(&self.name));
+        self.github.through(*installation.await?)
+    }
+
+    async fn compared(&self, base_ref: &str, head: &Oid) -> Result<Comparison, GithubError> {
+        let ask = self.get("/repos/{owner}/{repo}/compare/{base}...{head}", &[base_ref, head.as_str()]);
+        // The commits and files of a comparison are of no interest, and can be many.
+        let comparison: CompareObject = self.send(ask.query(&[("per_page", "1")])).await?.json()?;
+        Ok(Comparison {
+            tip: comparison.base_commit.sha,
+            merge_base: comparison.merge_base_commit.sha,
+            behind_by: comparison.behind_by,
+        })
+    }
+
+    async fn listed(&self, commit: &Oid) -> Result<Tree, GithubError> {
+        let asked = format!("GET /repos/{}/git/trees/{commit}", self.name);
+        let refused = |error: WalkError| match error {
+            WalkError::Unreadable(error) => GithubError::unreadable(&asked)(error),
+            other => GithubError::Rejected { asked: asked.clone(), status: 200, message: other.to_string() },
+        };
+        let mut walk = Walk::new(commit);
+        loop {
+            let steps = walk.next().map_err(refused)?;
+            if steps.is_empty() {
+                return Ok(Tree::from_listing(walk.into_entries()));
+            }
+            let listings = steps.into_iter().map(|step| self.listing(step));
+            let listings: Vec<_> = stream::iter(listings).buffer_unordered(CONCURRENCY).try_collect().await?;
+            for (step, listing) in listings {
+                walk.absorb(step, listing).map_err(refused)?;
+            }
+        }
+    }
+
+    async fn listing(&self, step: Step) -> Result<(Step, TreeObject), GithubError> {
+        let ask = self.get("/repos/{owner}/{repo}/git/trees/{tree}", &[step.tree.as_str()]);
+        let ask = if step.recursive { ask.query(&[("recursive", "1")]) } else { ask };
+        let listing = self.send(ask).await?.json()?;
+        Ok((step, listing))
+    }
+}
+
+#[async_trait]
+impl Source for RepositoryClient {
+    async fn compare(&self, base_ref: &str, head: &Oid) -> Result<Comparison, SourceError> {
+        Ok(self.compared(base_ref, head).await?)
+    }
+
+    async fn tree(&self, commit: &Oid) -> Result<Tree, SourceError> {
+        Ok(self.listed(commit).await?)
+    }
+
+    async fn blobs(&self, wanted: &[(Oid, Option<u64>)]) -> Result<Vec<Bytes>, SourceError> {
+        Ok(self.read_blobs(wanted).await?)
+    }
+}
