@@ -11,10 +11,10 @@ use serde::Deserialize;
 use serde_json::json;
 use sha1::Digest;
 
+use super::ask::Ask;
 use super::batches::plan;
 use super::error::{GithubError, graphql_limit};
 use super::repository::RepositoryClient;
-use super::request::Ask;
 use super::transport::GRAPHQL_PATH;
 use crate::domain::ids::Oid;
 

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::Github;
+use super::ask::Ask;
 use super::error::{GithubError, text};
 use super::installations::{App, Installation};
-use super::request::Ask;
 
 /// What an App needs, and for what; the smallest set that carries everything.
 const NEEDED: [(&str, Level, &str); 4] = [

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Github;
+use super::ask::Ask;
 use super::error::GithubError;
-use super::request::Ask;
 use crate::domain::github_json::{self, RepositoryObject};
 use crate::domain::ids::RepositoryName;
 use crate::domain::repository::RepositoryFacts;

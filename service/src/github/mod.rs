@@ -1,6 +1,7 @@
 //! GitHub: chains are read from it, verdicts and comments are brought to it. octocrab signs as the App and keeps its
 //! tokens; what an answer means is decided here.
 
+mod ask;
 mod batches;
 mod blobs;
 mod checkup;

@@ -10,9 +10,10 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::Github;
+use super::ask::Ask;
 use super::error::GithubError;
 use super::listing::{Step, TreeObject, Walk, WalkError};
-use super::request::{Answer, Ask, Caller};
+use super::request::{Answer, Caller};
 use crate::domain::ids::{Oid, RepositoryName};
 use crate::domain::tree::Tree;
 use crate::source::{Comparison, Source, SourceError};
