@@ -3,9 +3,11 @@
 //! `domain` decides; `store`, `engine`, `github` and `webhook` carry out; `jobs` ties them together; `web` and `cli` are the doors.
 
 pub mod domain;
+pub mod embedded;
 pub mod engine;
 pub mod github;
 pub mod local_git;
+pub mod postgres;
 pub mod secret;
 pub mod source;
 pub mod store;
