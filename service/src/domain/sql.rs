@@ -1,1 +1,236 @@
+//! A file of SQL as PostgreSQL's parser divides it, to name the statement that failed. Files are run whole and never by these pieces.
 
+use std::ops::Range;
+
+use squawk_lexer::{LiteralKind, TokenKind, tokenize};
+
+/// The statement that a server stopped at, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedStatement {
+    pub text: String,
+    /// Counted from 1.
+    pub line: u32,
+    /// In characters, counted from 1.
+    pub column: u32,
+}
+
+/// The byte ranges of a file's statements, without the comments and spaces around them and without their semicolons.
+/// The n-th is the n-th that the server completes; empty statements are none.
+pub fn statements(sql: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut current: Option<Range<usize>> = None;
+    let mut scanner = Scanner::default();
+    let mut at = 0;
+    for token in tokenize(sql) {
+        let span = at..at + token.len as usize;
+        at = span.end;
+        match token.kind {
+            TokenKind::Eof => break,
+            TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. } => {}
+            TokenKind::Semi if scanner.is_at_top() => {
+                found.extend(current.take());
+                scanner = Scanner::default();
+            }
+            kind => {
+                scanner.see(kind, &sql[span.clone()]);
+                current = Some(current.map_or(span.start, |statement| statement.start)..span.end);
+            }
+        }
+    }
+    found.extend(current);
+    found
+}
+
+/// The statement that failed: the one around the server's position (in characters, from 1), else the one after `completed` others.
+pub fn failing_statement(sql: &str, completed: usize, position: Option<u32>) -> Option<FailedStatement> {
+    let statements = statements(sql);
+    let Some(position) = position else {
+        let statement = statements.get(completed)?;
+        let (line, column) = line_and_column(sql, statement.start);
+        return Some(FailedStatement { text: sql[statement.clone()].to_owned(), line, column });
+    };
+    let offset = byte_offset(sql, position);
+    let (line, column) = line_and_column(sql, offset);
+    let around = statements
+        .iter()
+        .find(|statement| offset <= statement.end)
+        .or(statements.last())
+        .map_or("", |statement| &sql[statement.clone()]);
+    Some(FailedStatement { text: around.to_owned(), line, column })
+}
+
+/// Line and column, both from 1, of a byte offset; the column counts characters.
+pub fn line_and_column(sql: &str, offset: usize) -> (u32, u32) {
+    let before = &sql[..offset];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX).saturating_add(1);
+    (count(before.matches('\n').count()), count(before[line_start..].chars().count()))
+}
+
+/// The byte at which the server's position (in characters, from 1) stands; the end for one that is beyond it.
+fn byte_offset(sql: &str, position: u32) -> usize {
+    let characters = usize::try_from(position).unwrap_or(usize::MAX).saturating_sub(1);
+    sql.char_indices().nth(characters).map_or(sql.len(), |(offset, _)| offset)
+}
+
+/// Tells the semicolons that end a statement from those inside `( … )` of a rule and inside `BEGIN ATOMIC … END`.
+#[derive(Debug, Default)]
+struct Scanner {
+    parentheses: usize,
+    /// `BEGIN ATOMIC` and the `CASE`s inside of it, each closed by an `END`.
+    blocks: usize,
+    begin_was_last: bool,
+    /// The statement's first two words, in which `CREATE` announces that it may have a body.
+    words: u8,
+    creates: bool,
+}
+
+impl Scanner {
+    fn is_at_top(&self) -> bool {
+        self.parentheses == 0 && self.blocks == 0
+    }
+
+    fn see(&mut self, kind: TokenKind, text: &str) {
+        let follows_begin = std::mem::take(&mut self.begin_was_last);
+        match kind {
+            TokenKind::OpenParen => self.parentheses += 1,
+            TokenKind::CloseParen => self.parentheses = self.parentheses.saturating_sub(1),
+            TokenKind::Ident => self.see_word(text, follows_begin),
+            _ => {}
+        }
+        self.words = self.words.saturating_add(1);
+    }
+
+    fn see_word(&mut self, word: &str, follows_begin: bool) {
+        let is = |keyword: &str| word.eq_ignore_ascii_case(keyword);
+        if self.words == 0 {
+            self.creates = is("create");
+        } else if !self.creates {
+        } else if is("begin") {
+            self.begin_was_last = true;
+        } else if follows_begin && is("atomic") && self.blocks == 0 {
+            self.blocks = 1;
+        } else if self.blocks > 0 && is("case") {
+            self.blocks += 1;
+        } else if self.blocks > 0 && is("end") {
+            self.blocks -= 1;
+        }
+    }
+}
+
+/// The offset of a string, quoted name or block comment that is never closed: what makes the server point at a file's end.
+pub fn unterminated(sql: &str) -> Option<usize> {
+    let mut at = 0;
+    for token in tokenize(sql) {
+        if is_open(token.kind) {
+            return Some(at);
+        }
+        at += token.len as usize;
+    }
+    None
+}
+
+fn is_open(kind: TokenKind) -> bool {
+    use LiteralKind::{BitStr, ByteStr, DollarQuotedString, EscStr, NationalStr, Str, UnicodeEscStr};
+    match kind {
+        TokenKind::BlockComment { terminated } | TokenKind::QuotedIdent { terminated, .. } => !terminated,
+        TokenKind::Literal {
+            kind:
+                Str { terminated }
+                | NationalStr { terminated }
+                | ByteStr { terminated }
+                | BitStr { terminated }
+                | DollarQuotedString { terminated }
+                | UnicodeEscStr { terminated }
+                | EscStr { terminated },
+        } => !terminated,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn texts(sql: &str) -> Vec<&str> {
+        statements(sql).into_iter().map(|range| &sql[range]).collect()
+    }
+
+    #[test]
+    fn statements_end_where_the_server_ends_them() {
+        assert_eq!(texts(""), [""; 0]);
+        assert_eq!(texts("-- only this\n;;/* and ; this */;"), [""; 0]);
+        assert_eq!(texts("select 1; ; select 2"), ["select 1", "select 2"]);
+        assert_eq!(texts("select ';', E'\\';', $$;$$, $a$;$$;$a$, \";\";x"), ["select ';', E'\\';', $$;$$, $a$;$$;$a$, \";\"", "x"]);
+        assert_eq!(texts("/* a /* b; */ ; */ select 1 -- c;\n;select 2"), ["select 1", "select 2"]);
+        assert_eq!(texts("select U&'\\0441;' ; select a$b;select 1"), ["select U&'\\0441;'", "select a$b", "select 1"]);
+    }
+
+    #[test]
+    fn bodies_keep_their_semicolons() {
+        let function = "CREATE FUNCTION f(a int) RETURNS int BEGIN ATOMIC SELECT CASE WHEN a > 1 THEN 2 ELSE 3 END; SELECT a; END";
+        assert_eq!(texts(&format!("{function}; SELECT 1;")), [function, "SELECT 1"]);
+        let rule = "CREATE RULE r AS ON INSERT TO t DO ALSO (INSERT INTO u VALUES (1); INSERT INTO u VALUES (2))";
+        assert_eq!(texts(&format!("{rule}; BEGIN; COMMIT")), [rule, "BEGIN", "COMMIT"]);
+        assert_eq!(texts("BEGIN; SELECT CASE WHEN true THEN 1 END; END;"), ["BEGIN", "SELECT CASE WHEN true THEN 1 END", "END"]);
+        assert_eq!(texts("CREATE TABLE \"begin\" (atomic int); SELECT 1"), ["CREATE TABLE \"begin\" (atomic int)", "SELECT 1"]);
+    }
+
+    #[test]
+    fn the_failing_statement_is_named_with_its_place() {
+        let sql = "-- é\nCREATE TABLE a (id int);\n\n-- the second\n  INSERT INTO b VALUES ('é', nope);\n";
+        let failed = |completed, position| {
+            failing_statement(sql, completed, position).map(|f| (f.text, f.line, f.column))
+        };
+        let insert = "INSERT INTO b VALUES ('é', nope)".to_owned();
+        assert_eq!(failed(0, None), Some(("CREATE TABLE a (id int)".to_owned(), 2, 1)));
+        assert_eq!(failed(1, None), Some((insert.clone(), 5, 3)));
+        assert_eq!(failed(2, None), None);
+        let nope = sql.char_indices().position(|(at, _)| sql[at..].starts_with("nope")).unwrap();
+        assert_eq!(failed(0, Some(nope as u32 + 1)), Some((insert.clone(), 5, 30)));
+        assert_eq!(failed(0, Some(10_000)), Some((insert, 6, 1)));
+    }
+
+    #[test]
+    fn what_is_left_open_is_found() {
+        assert_eq!(unterminated("select 1; select 'abc"), Some(17));
+        assert_eq!(unterminated("/* /* */"), Some(0));
+        assert_eq!(unterminated("select $a$ x $b$"), Some(7));
+        assert_eq!(unterminated("select 'a'"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn statements_cover_all_that_is_not_comment_space_or_semicolon(sql in sql_like()) {
+            let ranges = statements(&sql);
+            let mut at = 0;
+            for token in tokenize(&sql) {
+                let span = at..at + token.len as usize;
+                at = span.end;
+                let skipped = matches!(token.kind, TokenKind::Whitespace | TokenKind::LineComment
+                    | TokenKind::BlockComment { .. } | TokenKind::Semi | TokenKind::Eof);
+                let covered = ranges.iter().any(|range| range.start <= span.start && span.end <= range.end);
+                prop_assert!(skipped || covered, "{:?} of {sql:?}", &sql[span]);
+            }
+            for pair in ranges.windows(2) {
+                prop_assert!(pair[0].end < pair[1].start);
+            }
+        }
+
+        #[test]
+        fn no_text_and_no_position_panics(sql in ".{0,200}", completed in 0usize..5, position: Option<u32>) {
+            failing_statement(&sql, completed, position);
+            unterminated(&sql);
+        }
+    }
+
+    fn sql_like() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "select ", "create function ", "begin ", "atomic ", "case ", "end ", ";", "'", "''", "$$", "$a$", "\"",
+            "--", "\n", "/*", "*/", "(", ")", "E'\\'", "é", "1", "x ", "U&'",
+        ]);
+        prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+}
