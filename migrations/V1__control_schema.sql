@@ -6,6 +6,7 @@ create table repositories (
     owner text not null,
     name text not null,
     installation_id bigint,
+    -- Empty until GitHub was asked: an installation's own deliveries leave it out.
     default_branch text not null,
     -- The App was uninstalled from it, or it was deleted.
     removed_at timestamptz,
@@ -21,7 +22,9 @@ create table deliveries (
     action text,
     -- The subject of the job that takes it up: GITHUB_ID#NUMBER for a pull request.
     subject text,
+    -- OWNER/NAME as the delivery has it, for people.
     repository text,
+    -- The order of arrival, which need not be the order of events.
     sequence bigint not null generated always as identity,
     payload bytea not null,
     received_at timestamptz not null default now(),
@@ -30,7 +33,7 @@ create table deliveries (
     outcome text
 );
 create index deliveries_unabsorbed on deliveries (subject, sequence) where absorbed_at is null;
-create index deliveries_by_time on deliveries (received_at);
+create index deliveries_by_sequence on deliveries (sequence);
 
 -- A durable unit of work. (kind, subject) says what to converge; the job decides from stored state, so one waiting row is enough.
 create table jobs (
@@ -40,7 +43,10 @@ create table jobs (
     state text not null default 'available' check (state in ('available', 'running', 'done', 'failed')),
     -- Lower first.
     priority smallint not null default 10,
+    -- Counts the claims. With the worker it guards every write of whoever holds the job.
     attempt integer not null default 0,
+    -- Counts the claims that ended badly, for the backoff; to be asked to wait is not one.
+    failures integer not null default 0,
     run_at timestamptz not null default now(),
     worker uuid,
     lease_until timestamptz,
@@ -83,8 +89,6 @@ create index pull_requests_open on pull_requests (repository, base_ref) where op
 -- A frozen database on the branch server, addressed by the hash of what is in it.
 create table layers (
     key text primary key,
-    repository bigint not null references repositories (github_id),
-    database text not null,
     database_name text not null unique,
     -- The role that owns what is in it; it cannot log in.
     owner_role text not null,
@@ -93,10 +97,17 @@ create table layers (
     complete boolean not null default false,
     size_bytes bigint,
     build_ms double precision,
-    created_at timestamptz not null default now(),
-    last_used_at timestamptz not null default now()
+    created_at timestamptz not null default now()
 );
-create index layers_by_database on layers (repository, database) where complete;
+-- Whose branches start from it: two repositories with the same content share one layer.
+create table layer_uses (
+    key text not null references layers (key) on delete cascade,
+    repository bigint not null references repositories (github_id),
+    database text not null,
+    last_used_at timestamptz not null default now(),
+    primary key (repository, database, key)
+);
+create index layer_uses_by_key on layer_uses (key);
 
 create table branches (
     id bigint generated always as identity primary key,
@@ -111,9 +122,9 @@ create table branches (
     database_sha text,
     base_ref text not null,
     database_name text not null,
-    -- Encrypted; the same in every generation.
-    password bytea not null,
-    reader_password bytea not null,
+    -- Encrypted; the same in every generation, and gone with the last.
+    password bytea,
+    reader_password bytea,
     applied jsonb not null default '[]',
     failure jsonb,
     findings jsonb not null default '[]',
@@ -127,9 +138,11 @@ create table branches (
     ready_at timestamptz,
     expires_at timestamptz,
     deleted_at timestamptz,
+    check ((state = 'deleted') = (password is null and reader_password is null)),
     foreign key (repository, pull_request) references pull_requests (repository, number)
 );
 create unique index branches_one_live on branches (repository, pull_request, database) where state <> 'deleted';
+create index branches_by_pull on branches (repository, pull_request);
 create unique index branches_name_taken on branches (database_name) where state <> 'deleted';
 
 -- A database on the branch server with the login role that owns what is in it: a branch's generation on its way, at its place, or in the trash.
@@ -179,13 +192,14 @@ create table checks (
     updated_at timestamptz not null default now(),
     primary key (repository, pull_request, sha)
 );
+create index checks_unended on checks (repository, pull_request) where not ended;
 
 -- Bearer tokens of the API, by the SHA-256 of each.
 create table tokens (
     id bigint generated always as identity primary key,
     name text not null,
     hash bytea not null unique,
-    -- Everything, or one repository.
+    -- OWNER/NAME of the one repository that it opens; none where it opens all.
     repository text,
     read_only boolean not null,
     created_at timestamptz not null default now(),

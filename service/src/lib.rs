@@ -8,6 +8,8 @@ pub mod engine;
 pub mod github;
 pub mod local_git;
 pub mod postgres;
+pub mod postgres;
+pub mod queue;
 pub mod secret;
 pub mod source;
 pub mod store;

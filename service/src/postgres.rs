@@ -1,5 +1,6 @@
 //! Connections to PostgreSQL, made the same way by the store and the engine.
 
+mod notifications;
 mod tls;
 
 use std::path::PathBuf;

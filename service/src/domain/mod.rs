@@ -21,4 +21,5 @@ pub mod repository;
 pub mod seed;
 pub mod sql;
 pub mod state;
+pub mod token;
 pub mod tree;

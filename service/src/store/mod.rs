@@ -1,1 +1,91 @@
+//! The control database: what GitHub told, what is to be done, and what stands on the branch server. All of its SQL is here,
+//! a module for each family of tables: `branches::find`, `jobs::claim`.
 //!
+//! Functions take a client; one that must be part of the caller's transaction takes that.
+
+pub mod branches;
+pub mod deliveries;
+mod error;
+pub mod instances;
+pub mod jobs;
+pub mod layers;
+mod listener;
+pub mod objects;
+mod page;
+pub mod pulls;
+mod query;
+pub mod reports;
+pub mod repositories;
+mod schema;
+#[cfg(test)]
+pub(crate) mod test_support;
+#[cfg(test)]
+mod tests;
+pub mod tokens;
+
+use deadpool_postgres::{Client, Pool, Transaction};
+
+pub use error::StoreError;
+pub use listener::{Event, Listener};
+pub use page::{Page, PageRequest};
+
+use crate::postgres::{ConnectError, Endpoint};
+use crate::secret::{Secret, Vault};
+
+/// Sessions that the whole process shares; each is held for the length of a statement or a short transaction.
+const POOL_SIZE: usize = 16;
+
+/// The control database, and the key to the credentials that it keeps.
+#[derive(Debug, Clone)]
+pub struct Store {
+    endpoint: Endpoint,
+    pool: Pool,
+    vault: Vault,
+}
+
+impl Store {
+    /// The control database that a URL names. Nothing is connected yet: a server that is down is found at the first use.
+    pub fn connect(url: &Secret, vault: Vault) -> Result<Self, ConnectError> {
+        let endpoint = Endpoint::parse(url)?;
+        let pool = endpoint.pool(POOL_SIZE);
+        Ok(Self { endpoint, pool, vault })
+    }
+
+    /// Brings the schema up to date; several processes may do so at once.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        schema::migrate(&self.endpoint).await
+    }
+
+    /// Whether the database answers with the schema that this version was built for.
+    pub async fn schema_is_current(&self) -> Result<bool, StoreError> {
+        schema::is_current(&self.endpoint).await
+    }
+
+    /// A session from the pool.
+    pub async fn client(&self) -> Result<Client, StoreError> {
+        Ok(self.pool.get().await?)
+    }
+
+    /// Begins a transaction on a session from the pool; dropped without [`Store::commit`], it is undone.
+    pub async fn begin(client: &mut Client) -> Result<Transaction<'_>, StoreError> {
+        client
+            .transaction()
+            .await
+            .map_err(|source| StoreError::Database { doing: "begin a transaction", source })
+    }
+
+    /// Commits a transaction.
+    pub async fn commit(tx: Transaction<'_>) -> Result<(), StoreError> {
+        tx.commit().await.map_err(|source| StoreError::Database { doing: "commit a transaction", source })
+    }
+
+    /// The key to the credentials.
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// Starts to listen for what the database announces, for the whole process.
+    pub fn listener(&self) -> Listener {
+        Listener::start(self.endpoint.clone())
+    }
+}

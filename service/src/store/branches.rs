@@ -1,0 +1,326 @@
+//! Branches: one isolated database of one (repository, pull request, database), and its way through the states.
+
+mod lists;
+#[cfg(test)]
+mod tests;
+
+use chrono::{DateTime, Utc};
+use deadpool_postgres::GenericClient;
+use tokio_postgres::Row;
+use tokio_postgres::types::Json;
+
+pub use lists::{Count, Filter, Listed, counts, expired, list};
+
+use super::StoreError;
+use super::query::{FromRow, get, json, json_optional, parsed, parsed_optional, query};
+use crate::domain::branch::{AppliedMigration, Branch, BranchId, Timings};
+use crate::domain::failure::Failure;
+use crate::domain::findings::Finding;
+use crate::domain::ids::{DatabaseLabel, Oid, PullId, RepositoryName};
+use crate::domain::names::branch_database;
+use crate::domain::seed::SeededFile;
+use crate::domain::state::BranchState;
+use crate::secret::{Secret, Vault};
+
+impl FromRow for Branch {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: get(row, "id")?,
+            pull: PullId { repository: get(row, "repository")?, number: get(row, "pull_request")? },
+            database: parsed(row, "database")?,
+            state: parsed(row, "state")?,
+            generation: get(row, "generation")?,
+            head_sha: parsed(row, "head_sha")?,
+            database_sha: parsed_optional(row, "database_sha")?,
+            base_ref: get(row, "base_ref")?,
+            database_name: get(row, "database_name")?,
+            applied: json(row, "applied")?,
+            failure: json_optional(row, "failure")?,
+            findings: json(row, "findings")?,
+            seeded: json(row, "seeded")?,
+            timings: json(row, "timings")?,
+            reason: get(row, "reason")?,
+            protected: get(row, "protected")?,
+            reset_requested: get(row, "reset_requested")?,
+            created_at: get(row, "created_at")?,
+            ready_at: get(row, "ready_at")?,
+            expires_at: get(row, "expires_at")?,
+        })
+    }
+}
+
+/// A branch that is to be.
+#[derive(Debug, Clone, Copy)]
+pub struct NewBranch<'a> {
+    pub pull: PullId,
+    pub repository: &'a RepositoryName,
+    pub database: &'a DatabaseLabel,
+    pub head_sha: &'a Oid,
+    pub base_ref: &'a str,
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// The two passwords of a branch, the same in every generation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    pub password: Secret,
+    pub reader_password: Secret,
+}
+
+/// What changes together with a branch's state. What is none stays as it is, but for `failure` and `reason`: they speak of
+/// the state, so each step says them anew.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    pub failure: Option<Failure>,
+    pub reason: Option<String>,
+    pub generation: Option<i32>,
+    pub head_sha: Option<Oid>,
+    pub database_sha: Option<Oid>,
+    pub base_ref: Option<String>,
+    pub applied: Option<Vec<AppliedMigration>>,
+    pub findings: Option<Vec<Finding>>,
+    pub seeded: Option<Vec<SeededFile>>,
+    pub timings: Option<Timings>,
+    pub reset_requested: Option<bool>,
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// Makes a branch with fresh credentials, or finds the live one that there is. Its name is the plain one, unless another
+/// branch has that.
+pub async fn create(
+    client: &impl GenericClient,
+    vault: &Vault,
+    new: &NewBranch<'_>,
+) -> Result<Branch, StoreError> {
+    let (password, reader_password) =
+        (vault.encrypt(&Secret::generate()), vault.encrypt(&Secret::generate()));
+    for distinct in [false, true] {
+        let name = branch_database(new.repository, new.pull.number, new.database, distinct);
+        let created = query(
+            "create a branch",
+            "insert into branches (repository, pull_request, database, head_sha, base_ref, database_name, password,
+                 reader_password, timings, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             on conflict do nothing
+             returning id, repository, pull_request, database, state, generation, head_sha, database_sha, base_ref,
+                 database_name, applied, failure, findings, seeded, timings, reason, protected, reset_requested,
+                 created_at, ready_at, expires_at",
+        )
+        .optional(
+            client,
+            &[
+                &new.pull.repository,
+                &new.pull.number,
+                &new.database.as_str(),
+                &new.head_sha.as_str(),
+                &new.base_ref,
+                &name,
+                &password,
+                &reader_password,
+                &Json(Timings::default()),
+                &new.expires_at,
+            ],
+        )
+        .await?;
+        let found = match created {
+            Some(branch) => Some(branch),
+            None => find(client, new.pull, new.database).await?,
+        };
+        if let Some(branch) = found {
+            return Ok(branch);
+        }
+    }
+    Err(StoreError::Missing(format!("free name for the database {} of {}", new.database, new.pull)))
+}
+
+/// The live branch of a pull request's database.
+pub async fn find(
+    client: &impl GenericClient,
+    pull: PullId,
+    database: &DatabaseLabel,
+) -> Result<Option<Branch>, StoreError> {
+    Ok(find_last(client, pull, database).await?.filter(|branch| branch.state.is_live()))
+}
+
+/// The last branch that a pull request's database had, deleted or not.
+pub async fn find_last(
+    client: &impl GenericClient,
+    pull: PullId,
+    database: &DatabaseLabel,
+) -> Result<Option<Branch>, StoreError> {
+    query(
+        "find a branch",
+        "select id, repository, pull_request, database, state, generation, head_sha, database_sha, base_ref,
+             database_name, applied, failure, findings, seeded, timings, reason, protected, reset_requested,
+             created_at, ready_at, expires_at
+         from branches where repository = $1 and pull_request = $2 and database = $3
+         order by id desc limit 1",
+    )
+    .optional(client, &[&pull.repository, &pull.number, &database.as_str()])
+    .await
+}
+
+/// The live branches of a pull request, by their databases' labels.
+pub async fn of_pull(client: &impl GenericClient, pull: PullId) -> Result<Vec<Branch>, StoreError> {
+    query(
+        "list a pull request's branches",
+        "select id, repository, pull_request, database, state, generation, head_sha, database_sha, base_ref,
+             database_name, applied, failure, findings, seeded, timings, reason, protected, reset_requested,
+             created_at, ready_at, expires_at
+         from branches where repository = $1 and pull_request = $2 and state <> 'deleted' order by database",
+    )
+    .all(client, &[&pull.repository, &pull.number])
+    .await
+}
+
+pub async fn find_by_id(client: &impl GenericClient, id: BranchId) -> Result<Option<Branch>, StoreError> {
+    query(
+        "find a branch by its number",
+        "select id, repository, pull_request, database, state, generation, head_sha, database_sha, base_ref,
+             database_name, applied, failure, findings, seeded, timings, reason, protected, reset_requested,
+             created_at, ready_at, expires_at
+         from branches where id = $1",
+    )
+    .optional(client, &[&id])
+    .await
+}
+
+/// Takes a branch to another state, from a state that may precede it and from no other. A deleted branch's credentials go.
+pub async fn transition(
+    client: &impl GenericClient,
+    id: BranchId,
+    to: BranchState,
+    change: &Change,
+) -> Result<Branch, StoreError> {
+    let from: Vec<&str> = to.predecessors().iter().map(|state| state.as_str()).collect();
+    let stepped = query(
+        "take a branch to another state",
+        "update branches set
+             state = $2,
+             failure = $4,
+             reason = $5,
+             generation = coalesce($6, generation),
+             head_sha = coalesce($7, head_sha),
+             database_sha = coalesce($8, database_sha),
+             base_ref = coalesce($9, base_ref),
+             applied = coalesce($10, applied),
+             findings = coalesce($11, findings),
+             seeded = coalesce($12, seeded),
+             timings = coalesce($13, timings),
+             reset_requested = coalesce($14, reset_requested),
+             expires_at = coalesce($15, expires_at),
+             updated_at = now(),
+             ready_at = case when $2 = 'ready' then now() else ready_at end,
+             deleted_at = case when $2 = 'deleted' then now() end,
+             password = case when $2 <> 'deleted' then password end,
+             reader_password = case when $2 <> 'deleted' then reader_password end
+         where id = $1 and state = any($3)
+         returning id, repository, pull_request, database, state, generation, head_sha, database_sha, base_ref,
+             database_name, applied, failure, findings, seeded, timings, reason, protected, reset_requested,
+             created_at, ready_at, expires_at",
+    )
+    .optional(
+        client,
+        &[
+            &id,
+            &to.as_str(),
+            &from,
+            &change.failure.as_ref().map(Json),
+            &change.reason,
+            &change.generation,
+            &change.head_sha.as_ref().map(Oid::as_str),
+            &change.database_sha.as_ref().map(Oid::as_str),
+            &change.base_ref,
+            &change.applied.as_ref().map(Json),
+            &change.findings.as_ref().map(Json),
+            &change.seeded.as_ref().map(Json),
+            &change.timings.map(Json),
+            &change.reset_requested,
+            &change.expires_at,
+        ],
+    )
+    .await?;
+    match stepped {
+        Some(branch) => Ok(branch),
+        None => Err(match find_by_id(client, id).await? {
+            Some(branch) => StoreError::IllegalTransition { id, from: branch.state, to },
+            None => missing(id),
+        }),
+    }
+}
+
+impl FromRow for Sealed {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self { password: get(row, "password")?, reader_password: get(row, "reader_password")? })
+    }
+}
+
+struct Sealed {
+    password: Option<Vec<u8>>,
+    reader_password: Option<Vec<u8>>,
+}
+
+/// The passwords of a branch that is not deleted.
+pub async fn credentials(
+    client: &impl GenericClient,
+    vault: &Vault,
+    id: BranchId,
+) -> Result<Credentials, StoreError> {
+    let sealed: Option<Sealed> =
+        query("read a branch's credentials", "select password, reader_password from branches where id = $1")
+            .optional(client, &[&id])
+            .await?;
+    match sealed {
+        Some(Sealed { password: Some(password), reader_password: Some(reader_password) }) => {
+            Ok(Credentials {
+                password: vault.decrypt(&password)?,
+                reader_password: vault.decrypt(&reader_password)?,
+            })
+        }
+        _ => Err(StoreError::Missing(format!("credentials of branch {id}"))),
+    }
+}
+
+/// Asks for a rebuild, which the pull request's next reconciliation carries out. False where the branch is being deleted.
+pub async fn request_reset(client: &impl GenericClient, id: BranchId) -> Result<bool, StoreError> {
+    let asked = query(
+        "ask for a branch's reset",
+        "update branches set reset_requested = true, updated_at = now()
+         where id = $1 and state not in ('deleting', 'deleted')",
+    )
+    .execute(client, &[&id])
+    .await?;
+    Ok(asked > 0)
+}
+
+/// Protects a branch from its expiry, or ends that.
+pub async fn set_protected(
+    client: &impl GenericClient,
+    id: BranchId,
+    protected: bool,
+) -> Result<(), StoreError> {
+    let changed =
+        query("protect a branch", "update branches set protected = $2, updated_at = now() where id = $1")
+            .execute(client, &[&id, &protected])
+            .await?;
+    if changed == 0 { Err(missing(id)) } else { Ok(()) }
+}
+
+/// Moves the time at which a branch is removed although its pull request is open; none for never.
+pub async fn set_expiry(
+    client: &impl GenericClient,
+    id: BranchId,
+    expires_at: Option<DateTime<Utc>>,
+) -> Result<(), StoreError> {
+    let changed = query(
+        "move a branch's expiry",
+        "update branches set expires_at = $2, updated_at = now() where id = $1",
+    )
+    .execute(client, &[&id, &expires_at])
+    .await?;
+    if changed == 0 { Err(missing(id)) } else { Ok(()) }
+}
+
+fn missing(id: BranchId) -> StoreError {
+    StoreError::Missing(format!("branch {id}"))
+}

@@ -1,0 +1,111 @@
+//! Branches by the many: for people, for the clock and for the figures.
+
+use chrono::{DateTime, Utc};
+use deadpool_postgres::GenericClient;
+use tokio_postgres::Row;
+
+use super::super::StoreError;
+use super::super::page::{Page, PageRequest, Total};
+use super::super::query::{FromRow, get, parsed, query, unreadable};
+use crate::domain::branch::Branch;
+use crate::domain::ids::RepositoryName;
+use crate::domain::state::BranchState;
+
+/// Which branches a list is about. With no state asked for, the deleted ones are left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub repository: Option<RepositoryName>,
+    pub state: Option<BranchState>,
+}
+
+/// A branch in a list, with what its repository is called today.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    pub repository: RepositoryName,
+    pub branch: Branch,
+}
+
+impl FromRow for Listed {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        let repository = RepositoryName::new(get(row, "owner")?, get(row, "name")?)
+            .map_err(|error| unreadable("owner, name", error))?;
+        Ok(Self { repository, branch: Branch::from_row(row)? })
+    }
+}
+
+/// Branches, the last made first.
+pub async fn list(
+    client: &impl GenericClient,
+    filter: &Filter,
+    request: PageRequest,
+) -> Result<Page<Listed>, StoreError> {
+    let owner = filter.repository.as_ref().map(RepositoryName::owner);
+    let name = filter.repository.as_ref().map(RepositoryName::name);
+    let state = filter.state.map(BranchState::as_str);
+    let items = query(
+        "list the branches",
+        "select branches.id, branches.repository, branches.pull_request, branches.database, branches.state,
+             branches.generation, branches.head_sha, branches.database_sha, branches.base_ref,
+             branches.database_name, branches.applied, branches.failure, branches.findings, branches.seeded,
+             branches.timings, branches.reason, branches.protected, branches.reset_requested,
+             branches.created_at, branches.ready_at, branches.expires_at,
+             repositories.owner, repositories.name
+         from branches join repositories on repositories.github_id = branches.repository
+         where ($1::text is null or lower(repositories.owner) = lower($1))
+             and ($2::text is null or lower(repositories.name) = lower($2))
+             and (branches.state = $3 or ($3::text is null and branches.state <> 'deleted'))
+         order by branches.id desc
+         limit $4 offset $5",
+    )
+    .all(client, &[&owner, &name, &state, &request.limit(), &request.offset()])
+    .await?;
+    let Total(total) = query(
+        "count the branches of a list",
+        "select count(*) as total
+         from branches join repositories on repositories.github_id = branches.repository
+         where ($1::text is null or lower(repositories.owner) = lower($1))
+             and ($2::text is null or lower(repositories.name) = lower($2))
+             and (branches.state = $3 or ($3::text is null and branches.state <> 'deleted'))",
+    )
+    .one(client, &[&owner, &name, &state])
+    .await?;
+    Ok(Page { items, total, request })
+}
+
+/// The branches whose time is over, the longest overdue first. Protected ones have no time.
+pub async fn expired(client: &impl GenericClient, now: DateTime<Utc>) -> Result<Vec<Branch>, StoreError> {
+    query(
+        "list the expired branches",
+        "select id, repository, pull_request, database, state, generation, head_sha, database_sha, base_ref,
+             database_name, applied, failure, findings, seeded, timings, reason, protected, reset_requested,
+             created_at, ready_at, expires_at
+         from branches
+         where expires_at <= $1 and not protected and state not in ('deleting', 'deleted')
+         order by expires_at",
+    )
+    .all(client, &[&now])
+    .await
+}
+
+/// How many branches are in one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    pub state: BranchState,
+    pub branches: i64,
+}
+
+impl FromRow for Count {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self { state: parsed(row, "state")?, branches: get(row, "branches")? })
+    }
+}
+
+/// How many branches each state has, for the figures; a state that has none is left out.
+pub async fn counts(client: &impl GenericClient) -> Result<Vec<Count>, StoreError> {
+    query(
+        "count the branches by state",
+        "select state, count(*) as branches from branches where state <> 'deleted' group by state",
+    )
+    .all(client, &[])
+    .await
+}

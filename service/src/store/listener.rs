@@ -1,0 +1,106 @@
+//! Hears what the control database announces and passes it on within the process.
+
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::domain::ids::PullId;
+use crate::postgres::{ConnectError, Endpoint};
+
+const JOBS: &str = "offshoot_jobs";
+const BRANCHES: &str = "offshoot_branches";
+
+/// What was announced. It only wakes: what there is to do, the tables say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A job may be waiting.
+    Job,
+    /// A branch of this pull request changed.
+    Branch(PullId),
+    /// The listener is connected, anew or for the first time: anything may have happened before.
+    Connected,
+}
+
+/// How many events a slow subscriber may be behind before it is told that it missed some.
+const BACKLOG: usize = 1024;
+const RECONNECT_MIN: Duration = Duration::from_millis(50);
+const RECONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// One session that listens for the whole process, and reconnects by itself. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Listener {
+    events: broadcast::Sender<Event>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Listener {
+    pub(super) fn start(endpoint: Endpoint) -> Self {
+        let (events, _) = broadcast::channel(BACKLOG);
+        let task = tokio::spawn(listen(endpoint, events.clone()));
+        Self { events, _task: AbortOnDropHandle::new(task) }
+    }
+
+    /// All that is announced from now on. Subscribe first and look at the tables then, so that nothing falls between.
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+}
+
+async fn listen(endpoint: Endpoint, events: broadcast::Sender<Event>) {
+    let mut pause = RECONNECT_MIN;
+    loop {
+        match pass_on(&endpoint, &events).await {
+            Ok(()) => {
+                tracing::warn!("the session that listens to the control database ended; connecting again");
+                pause = RECONNECT_MIN;
+            }
+            Err(error) => {
+                let error = anyhow::Error::from(error);
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "cannot listen to the control database; trying again"
+                );
+                pause = (pause * 2).min(RECONNECT_MAX);
+            }
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Passes on what is announced until the session ends.
+async fn pass_on(endpoint: &Endpoint, events: &broadcast::Sender<Event>) -> Result<(), ConnectError> {
+    let (client, mut notifications) = endpoint.connect_notified().await?;
+    let listening = client.batch_execute(&format!("listen {JOBS}; listen {BRANCHES}")).await;
+    listening.map_err(|source| ConnectError::Refused { server: endpoint.address(), source })?;
+    // Nobody may be subscribed, and then nobody misses it.
+    _ = events.send(Event::Connected);
+    while let Some(notification) = notifications.recv().await {
+        if let Some(event) = event_of(notification.channel(), notification.payload()) {
+            _ = events.send(event);
+        }
+    }
+    Ok(())
+}
+
+fn event_of(channel: &str, payload: &str) -> Option<Event> {
+    match channel {
+        JOBS => Some(Event::Job),
+        BRANCHES => payload.parse().ok().map(Event::Branch),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn announcements_become_events() {
+        let pull = PullId { repository: 7, number: 42 };
+        assert_eq!(event_of("offshoot_jobs", "reconcile_pull"), Some(Event::Job));
+        assert_eq!(event_of("offshoot_branches", "7#42"), Some(Event::Branch(pull)));
+        assert_eq!(event_of("offshoot_branches", "hello"), None);
+        assert_eq!(event_of("another", "7#42"), None);
+    }
+}

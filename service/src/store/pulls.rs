@@ -1,0 +1,176 @@
+//! Pull requests as last heard of.
+
+use deadpool_postgres::GenericClient;
+use serde::{Deserialize, Serialize};
+use tokio_postgres::Row;
+use tokio_postgres::types::Json;
+
+use super::StoreError;
+use super::query::{FromRow, get, json_optional, parsed, parsed_optional, query};
+use crate::domain::failure::Failure;
+use crate::domain::ids::{Oid, PullId};
+use crate::domain::pull::PullRequest;
+
+/// What is said of a pull request as a whole, when there is no branch to say it of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Notice {
+    /// The configuration or the chain cannot be read, by the author's or the repository's fault.
+    Failure { failure: Failure },
+    /// There is nothing to make a database of.
+    NoChain,
+    /// Another reason for there being no branch, for people.
+    Reason { text: String },
+}
+
+/// The consent of a maintainer to run a fork's head commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    pub sha: Oid,
+    pub by: String,
+}
+
+/// A pull request with what Offshoot itself knows of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredPull {
+    pub pull: PullRequest,
+    pub approval: Option<Approval>,
+    pub notice: Option<Notice>,
+}
+
+impl FromRow for StoredPull {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        let pull = PullRequest {
+            id: PullId { repository: get(row, "repository")?, number: get(row, "number")? },
+            open: get(row, "open")?,
+            merged: get(row, "merged")?,
+            draft: get(row, "draft")?,
+            title: get(row, "title")?,
+            author: get(row, "author")?,
+            head_sha: parsed(row, "head_sha")?,
+            head_ref: get(row, "head_ref")?,
+            head_repository: parsed_optional(row, "head_repository")?,
+            from_fork: get(row, "from_fork")?,
+            base_ref: get(row, "base_ref")?,
+            base_sha: parsed(row, "base_sha")?,
+            updated_at: get(row, "github_updated_at")?,
+        };
+        let approval = match (parsed_optional(row, "approved_sha")?, get(row, "approved_by")?) {
+            (Some(sha), Some(by)) => Some(Approval { sha, by }),
+            _ => None,
+        };
+        Ok(Self { pull, approval, notice: json_optional(row, "notice")? })
+    }
+}
+
+/// Stores GitHub's description; the approval and the notice stay.
+pub async fn save(client: &impl GenericClient, pull: &PullRequest) -> Result<(), StoreError> {
+    query(
+        "store a pull request",
+        "insert into pull_requests (repository, number, open, merged, draft, title, author, head_sha, head_ref,
+             head_repository, from_fork, base_ref, base_sha, github_updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+         on conflict (repository, number) do update set
+             open = excluded.open,
+             merged = excluded.merged,
+             draft = excluded.draft,
+             title = excluded.title,
+             author = excluded.author,
+             head_sha = excluded.head_sha,
+             head_ref = excluded.head_ref,
+             head_repository = excluded.head_repository,
+             from_fork = excluded.from_fork,
+             base_ref = excluded.base_ref,
+             base_sha = excluded.base_sha,
+             github_updated_at = excluded.github_updated_at",
+    )
+    .execute(
+        client,
+        &[
+            &pull.id.repository,
+            &pull.id.number,
+            &pull.open,
+            &pull.merged,
+            &pull.draft,
+            &pull.title,
+            &pull.author,
+            &pull.head_sha.as_str(),
+            &pull.head_ref,
+            &pull.head_repository.as_ref().map(ToString::to_string),
+            &pull.from_fork,
+            &pull.base_ref,
+            &pull.base_sha.as_str(),
+            &pull.updated_at,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub async fn find(client: &impl GenericClient, id: PullId) -> Result<Option<StoredPull>, StoreError> {
+    query(
+        "find a pull request",
+        "select repository, number, open, merged, draft, title, author, head_sha, head_ref, head_repository,
+             from_fork, base_ref, base_sha, github_updated_at, approved_sha, approved_by, notice
+         from pull_requests where repository = $1 and number = $2",
+    )
+    .optional(client, &[&id.repository, &id.number])
+    .await
+}
+
+/// The open pull requests of a repository, by number.
+pub async fn open_of(client: &impl GenericClient, repository: i64) -> Result<Vec<StoredPull>, StoreError> {
+    query(
+        "list a repository's open pull requests",
+        "select repository, number, open, merged, draft, title, author, head_sha, head_ref, head_repository,
+             from_fork, base_ref, base_sha, github_updated_at, approved_sha, approved_by, notice
+         from pull_requests where repository = $1 and open order by number",
+    )
+    .all(client, &[&repository])
+    .await
+}
+
+/// The open pull requests that go to one branch of a repository, by number.
+pub async fn open_on_base(
+    client: &impl GenericClient,
+    repository: i64,
+    base_ref: &str,
+) -> Result<Vec<StoredPull>, StoreError> {
+    query(
+        "list the open pull requests onto a base",
+        "select repository, number, open, merged, draft, title, author, head_sha, head_ref, head_repository,
+             from_fork, base_ref, base_sha, github_updated_at, approved_sha, approved_by, notice
+         from pull_requests where repository = $1 and base_ref = $2 and open order by number",
+    )
+    .all(client, &[&repository, &base_ref])
+    .await
+}
+
+pub async fn set_notice(
+    client: &impl GenericClient,
+    id: PullId,
+    notice: Option<&Notice>,
+) -> Result<(), StoreError> {
+    let stored = query(
+        "store what is said of a pull request",
+        "update pull_requests set notice = $3 where repository = $1 and number = $2",
+    )
+    .execute(client, &[&id.repository, &id.number, &notice.map(Json)])
+    .await?;
+    known(stored, id)
+}
+
+/// Stores that a maintainer lets a fork's head commit run. It holds for that commit alone.
+pub async fn approve(client: &impl GenericClient, id: PullId, approval: &Approval) -> Result<(), StoreError> {
+    let stored = query(
+        "store an approval",
+        "update pull_requests set approved_sha = $3, approved_by = $4 where repository = $1 and number = $2",
+    )
+    .execute(client, &[&id.repository, &id.number, &approval.sha.as_str(), &approval.by])
+    .await?;
+    known(stored, id)
+}
+
+fn known(rows: u64, id: PullId) -> Result<(), StoreError> {
+    if rows == 0 { Err(StoreError::Missing(format!("pull request {id}"))) } else { Ok(()) }
+}

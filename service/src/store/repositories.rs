@@ -1,0 +1,124 @@
+//! The repositories that the service watches.
+
+use deadpool_postgres::GenericClient;
+use tokio_postgres::Row;
+
+use super::StoreError;
+use super::query::{FromRow, get, query, unreadable};
+use crate::domain::ids::RepositoryName;
+use crate::domain::repository::RepositoryFacts;
+
+/// A repository as last heard of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    pub facts: RepositoryFacts,
+    /// The App was uninstalled from it, or it was deleted.
+    pub removed: bool,
+}
+
+impl FromRow for Repository {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        let name = RepositoryName::new(get(row, "owner")?, get(row, "name")?)
+            .map_err(|error| unreadable("owner, name", error))?;
+        let facts = RepositoryFacts {
+            github_id: get(row, "github_id")?,
+            name,
+            installation: get(row, "installation_id")?,
+            default_branch: get(row, "default_branch")?,
+        };
+        Ok(Self { facts, removed: get(row, "removed")? })
+    }
+}
+
+/// Stores what GitHub says of a repository and unmarks its removal. What a cut-short description leaves out, the installation
+/// and the default branch, keeps its stored value.
+pub async fn upsert(client: &impl GenericClient, facts: &RepositoryFacts) -> Result<Repository, StoreError> {
+    query(
+        "store a repository",
+        "insert into repositories as stored (github_id, owner, name, installation_id, default_branch)
+         values ($1, $2, $3, $4, $5)
+         on conflict (github_id) do update set
+             owner = excluded.owner,
+             name = excluded.name,
+             installation_id = coalesce(excluded.installation_id, stored.installation_id),
+             default_branch = coalesce(nullif(excluded.default_branch, ''), stored.default_branch),
+             removed_at = null,
+             updated_at = now()
+         returning github_id, owner, name, installation_id, default_branch, removed_at is not null as removed",
+    )
+    .one(
+        client,
+        &[
+            &facts.github_id,
+            &facts.name.owner(),
+            &facts.name.name(),
+            &facts.installation,
+            &facts.default_branch,
+        ],
+    )
+    .await
+}
+
+pub async fn find(client: &impl GenericClient, github_id: i64) -> Result<Option<Repository>, StoreError> {
+    query(
+        "find a repository by its number",
+        "select github_id, owner, name, installation_id, default_branch, removed_at is not null as removed
+         from repositories where github_id = $1",
+    )
+    .optional(client, &[&github_id])
+    .await
+}
+
+/// The repository that goes by a name today. Of several that were heard of under it, by renames and deletions, the one
+/// that is there and was heard of last.
+pub async fn find_by_name(
+    client: &impl GenericClient,
+    name: &RepositoryName,
+) -> Result<Option<Repository>, StoreError> {
+    query(
+        "find a repository by its name",
+        "select github_id, owner, name, installation_id, default_branch, removed_at is not null as removed
+         from repositories
+         where lower(owner) = lower($1) and lower(name) = lower($2)
+         order by removed_at is not null, updated_at desc
+         limit 1",
+    )
+    .optional(client, &[&name.owner(), &name.name()])
+    .await
+}
+
+/// Marks that a repository is out of reach; its branches are for a reconciliation to remove.
+pub async fn mark_removed(client: &impl GenericClient, github_id: i64) -> Result<bool, StoreError> {
+    let marked = query(
+        "mark a repository as removed",
+        "update repositories set removed_at = now(), updated_at = now() where github_id = $1 and removed_at is null",
+    )
+    .execute(client, &[&github_id])
+    .await?;
+    Ok(marked > 0)
+}
+
+/// All repositories that are not removed, by name.
+pub async fn list(client: &impl GenericClient) -> Result<Vec<Repository>, StoreError> {
+    query(
+        "list the repositories",
+        "select github_id, owner, name, installation_id, default_branch, removed_at is not null as removed
+         from repositories where removed_at is null order by lower(owner), lower(name)",
+    )
+    .all(client, &[])
+    .await
+}
+
+/// The repositories reached through an installation of the App that are not removed, by name.
+pub async fn of_installation(
+    client: &impl GenericClient,
+    installation: i64,
+) -> Result<Vec<Repository>, StoreError> {
+    query(
+        "list the repositories of an installation",
+        "select github_id, owner, name, installation_id, default_branch, removed_at is not null as removed
+         from repositories where installation_id = $1 and removed_at is null order by lower(owner), lower(name)",
+    )
+    .all(client, &[&installation])
+    .await
+}

@@ -1,0 +1,274 @@
+//! The families of tables that need few words, and what holds for the store as a whole.
+
+use chrono::{TimeDelta, Utc};
+
+use super::deliveries::{NewDelivery, Receipt};
+use super::instances::{InstanceNames, InstanceState};
+use super::layers::NewLayer;
+use super::pulls::{Approval, Notice};
+use super::reports::{Check, Comment};
+use super::test_support::TestStore;
+use super::test_support::fixtures::{branch, facts, oid, pull, stored_pull};
+use super::*;
+use crate::domain::chain::Chain;
+use crate::domain::ids::DatabaseLabel;
+use crate::domain::job::Job;
+use crate::domain::layer::LayerKey;
+use crate::domain::token::{Reach, Scope};
+use crate::domain::tree::Tree;
+
+const SHOP: &str = "acme/shop";
+
+#[tokio::test]
+async fn replicas_that_start_at_once_make_one_schema() {
+    let test = TestStore::empty().await;
+    assert!(!test.store.schema_is_current().await.unwrap());
+    let started = futures_util::future::join_all((0..4).map(|_| test.store.migrate())).await;
+    assert!(started.iter().all(Result::is_ok), "{started:?}");
+    assert!(test.store.schema_is_current().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_transient() {
+    let url = Secret::new("postgres://nobody@127.0.0.1:1/nothing");
+    let store = Store::connect(&url, Vault::new(&Vault::generate_key()).unwrap()).unwrap();
+    assert!(store.client().await.unwrap_err().is_transient());
+    assert!(store.schema_is_current().await.unwrap_err().is_transient());
+}
+
+#[tokio::test]
+async fn a_session_that_is_killed_is_transient_and_replaced() {
+    let test = TestStore::new().await;
+    let client = test.store.client().await.unwrap();
+    let killer = test.endpoint.connect().await.unwrap();
+    let others = "select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid()";
+    killer.execute(others, &[]).await.unwrap();
+    let error = repositories::list(&client).await.unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+    drop(client);
+    let client = test.store.client().await.unwrap();
+    assert_eq!(repositories::list(&client).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_repository_keeps_its_number_through_renames() {
+    let test = TestStore::new().await;
+    let client = test.store.client().await.unwrap();
+    repositories::upsert(&client, &facts(7, SHOP)).await.unwrap();
+    let mut cut_short = facts(7, "acme/Store");
+    (cut_short.installation, cut_short.default_branch) = (None, String::new());
+    let renamed = repositories::upsert(&client, &cut_short).await.unwrap();
+    assert_eq!(renamed.facts, facts(7, "acme/Store"), "what was not said stays");
+
+    // Another repository takes the name that became free, then the first comes back to it unheard.
+    repositories::upsert(&client, &facts(8, SHOP)).await.unwrap();
+    let named = async |name: &str| repositories::find_by_name(&client, &name.parse().unwrap()).await.unwrap();
+    assert_eq!(named("ACME/shop").await.unwrap().facts.github_id, 8);
+    assert_eq!(named("acme/store").await.unwrap().facts.github_id, 7);
+    assert!(repositories::mark_removed(&client, 8).await.unwrap());
+    assert!(!repositories::mark_removed(&client, 8).await.unwrap());
+    assert!(named(SHOP).await.unwrap().removed);
+    repositories::upsert(&client, &facts(9, SHOP)).await.unwrap();
+    assert_eq!(
+        named(SHOP).await.unwrap().facts.github_id,
+        9,
+        "one that is there goes before one that was removed"
+    );
+    let listed = repositories::of_installation(&client, 5).await.unwrap();
+    assert_eq!(listed.iter().map(|it| it.facts.github_id).collect::<Vec<_>>(), [9, 7]);
+}
+
+fn delivery<'a>(id: &'a str, subject: Option<&'a str>) -> NewDelivery<'a> {
+    NewDelivery {
+        id,
+        event: "pull_request",
+        action: Some("opened"),
+        subject,
+        repository: Some(SHOP),
+        payload: b"{}",
+        outcome: subject.is_none().then_some("ignored"),
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_that_comes_twice_is_one_job() {
+    let test = TestStore::new().await;
+    let mut client = test.store.client().await.unwrap();
+    let pull = stored_pull(&client, SHOP, 7, 42).await;
+    let (job, subject) = (Job::ReconcilePull(pull), pull.to_string());
+    let twice = futures_util::future::join_all((0..2).map(|_| async {
+        let client = test.store.client().await.unwrap();
+        deliveries::receive(&client, &delivery("d1", Some(&subject)), Some(&job)).await.unwrap()
+    }))
+    .await;
+    assert!(twice.contains(&Receipt::Stored) && twice.contains(&Receipt::Repeated), "{twice:?}");
+    let worker = uuid::Uuid::new_v4();
+    let lease = std::time::Duration::from_secs(60);
+    let claimed = jobs::claim(&client, worker, lease).await.unwrap().unwrap();
+    assert_eq!(claimed.job, job);
+
+    // While it runs, the first comes again and another one comes: only that is work.
+    let again = deliveries::receive(&client, &delivery("d1", Some(&subject)), Some(&job)).await.unwrap();
+    assert_eq!(again, Receipt::Repeated);
+    assert!(jobs::complete(&client, claimed.lease).await.unwrap());
+    assert_eq!(jobs::claim(&client, worker, lease).await.unwrap(), None);
+    deliveries::receive(&client, &delivery("d2", Some(&subject)), Some(&job)).await.unwrap();
+    assert!(jobs::claim(&client, worker, lease).await.unwrap().is_some());
+
+    let new = deliveries::unabsorbed(&client, pull).await.unwrap();
+    let ids: Vec<String> = new.iter().map(|delivery| delivery.id.clone()).collect();
+    assert_eq!(ids, ["d1", "d2"]);
+    assert!(deliveries::has_unabsorbed(&client, pull).await.unwrap());
+    let tx = Store::begin(&mut client).await.unwrap();
+    deliveries::absorb(&tx, &ids, "stored").await.unwrap();
+    Store::commit(tx).await.unwrap();
+    assert!(!deliveries::has_unabsorbed(&client, pull).await.unwrap());
+    let found = deliveries::find(&client, "d1").await.unwrap().unwrap();
+    assert_eq!((found.outcome.as_deref(), found.payload.as_slice()), (Some("stored"), &b"{}"[..]));
+}
+
+#[tokio::test]
+async fn a_delivery_that_needs_nothing_is_kept_and_done_with() {
+    let test = TestStore::new().await;
+    let client = test.store.client().await.unwrap();
+    deliveries::receive(&client, &delivery("d1", None), None).await.unwrap();
+    assert_eq!(jobs::figures(&client).await.unwrap(), []);
+    let page = deliveries::list(&client, PageRequest::first(10)).await.unwrap();
+    assert_eq!((page.total, page.items[0].outcome.as_deref()), (1, Some("ignored")));
+    assert!(page.items[0].absorbed_at.is_some());
+    assert_eq!(deliveries::prune(&client, Utc::now() + TimeDelta::minutes(1)).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_pull_request_survives_its_row() {
+    let test = TestStore::new().await;
+    let client = test.store.client().await.unwrap();
+    let id = stored_pull(&client, SHOP, 7, 42).await;
+    let (approval, notice) = (Approval { sha: oid('a'), by: "grace".into() }, Notice::NoChain);
+    pulls::approve(&client, id, &approval).await.unwrap();
+    pulls::set_notice(&client, id, Some(&notice)).await.unwrap();
+    let mut told = pull(7, 42);
+    (told.head_repository, told.title, told.base_ref) = (None, "Other".into(), "next".into());
+    pulls::save(&client, &told).await.unwrap();
+    let stored = pulls::find(&client, id).await.unwrap().unwrap();
+    assert_eq!((stored.pull, stored.approval, stored.notice), (told.clone(), Some(approval), Some(notice)));
+    assert_eq!(pulls::open_on_base(&client, 7, "next").await.unwrap().len(), 1);
+    assert_eq!(pulls::open_on_base(&client, 7, "main").await.unwrap(), []);
+    told.open = false;
+    pulls::save(&client, &told).await.unwrap();
+    assert_eq!(pulls::open_of(&client, 7).await.unwrap(), []);
+    let unknown = pulls::set_notice(&client, pull(7, 1).id, None).await;
+    assert!(matches!(unknown, Err(StoreError::Missing(_))));
+}
+
+fn names(name: &str) -> InstanceNames {
+    InstanceNames { database: name.into(), role: format!("{name}_role") }
+}
+
+#[tokio::test]
+async fn one_instance_of_a_branch_is_live() {
+    let test = TestStore::new().await;
+    let mut client = test.store.client().await.unwrap();
+    let pull = stored_pull(&client, SHOP, 7, 42).await;
+    let branch = branch(&test, &client, SHOP, pull).await.id;
+    for id in ["one", "two"] {
+        instances::create(&client, id, branch, &names(id)).await.unwrap();
+        assert_eq!(instances::preparing_of(&client, branch).await.unwrap().len(), 1);
+        let tx = Store::begin(&mut client).await.unwrap();
+        let replaced = instances::promote(&tx, id, &names("place"), &names("old")).await.unwrap();
+        Store::commit(tx).await.unwrap();
+        assert_eq!(replaced.map(|instance| instance.id), (id == "two").then(|| "one".to_owned()));
+    }
+    let live = instances::live_of(&client, branch).await.unwrap().unwrap();
+    assert_eq!((live.id.as_str(), live.names), ("two", names("place")));
+    let forced = client.execute("update instances set state = 'live'", &[]).await.unwrap_err();
+    assert_eq!(forced.code(), Some(&tokio_postgres::error::SqlState::UNIQUE_VIOLATION));
+
+    instances::trash(&client, "two", &names("older")).await.unwrap();
+    let trash = instances::all_trash(&client).await.unwrap();
+    assert!(trash.len() == 2 && trash.iter().all(|instance| instance.state == InstanceState::Trash));
+    instances::forget(&client, "one").await.unwrap();
+    assert_eq!(instances::all(&client).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_layer_is_at_hand_once_it_is_complete_and_shared_by_its_content() {
+    let test = TestStore::new().await;
+    let mut client = test.store.client().await.unwrap();
+    let key = LayerKey::recorded("ab".repeat(32));
+    let (chain, main) = (Chain::default(), DatabaseLabel::main());
+    let new = NewLayer { key: &key, database_name: "layer", owner_role: "owner", chain: &chain, seeded: &[] };
+    for (repository, name) in [(7, SHOP), (8, "acme/blog")] {
+        repositories::upsert(&client, &facts(repository, name)).await.unwrap();
+        let tx = Store::begin(&mut client).await.unwrap();
+        layers::record(&tx, &new, repository, &main).await.unwrap();
+        Store::commit(tx).await.unwrap();
+    }
+    assert_eq!(layers::at_hand(&client, 7, &main).await.unwrap(), []);
+    assert!(!layers::find(&client, &key).await.unwrap().unwrap().complete);
+    layers::complete(&client, &key, 12_000_000, 34.5).await.unwrap();
+    for repository in [7, 8] {
+        let at_hand = layers::at_hand(&client, repository, &main).await.unwrap();
+        assert_eq!(
+            (at_hand.len(), at_hand[0].size_bytes, at_hand[0].build_ms),
+            (1, Some(12_000_000), Some(34.5))
+        );
+    }
+    layers::forget(&client, &key).await.unwrap();
+    assert_eq!(layers::all(&client).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn git_s_objects_are_kept_by_their_hashes() {
+    let test = TestStore::new().await;
+    let client = test.store.client().await.unwrap();
+    let blobs = [(oid('a'), bytes::Bytes::from_static(b"\x00\xff")), (oid('b'), bytes::Bytes::new())];
+    objects::put_blobs(&client, &blobs).await.unwrap();
+    objects::put_blobs(&client, &blobs).await.unwrap();
+    let found = objects::get_blobs(&client, &[oid('a'), oid('b'), oid('c')]).await.unwrap();
+    assert_eq!(found, blobs.into_iter().collect());
+    let tree = crate::domain::tree::tests::tree(&["m/migration_lock.toml", "m/1/migration.sql"]);
+    assert_eq!(objects::get_tree(&client, 7, &oid('a')).await.unwrap(), None::<Tree>);
+    objects::put_tree(&client, 7, &oid('a'), &tree).await.unwrap();
+    assert_eq!(objects::get_tree(&client, 7, &oid('a')).await.unwrap(), Some(tree));
+}
+
+#[tokio::test]
+async fn what_was_reported_is_remembered() {
+    let test = TestStore::new().await;
+    let client = test.store.client().await.unwrap();
+    let id = pull(7, 42).id;
+    let comment = Comment { github_id: 99, digest: "x".into() };
+    reports::save_comment(&client, id, &comment).await.unwrap();
+    assert_eq!(reports::find_comment(&client, id).await.unwrap(), Some(comment));
+    reports::forget_comment(&client, id).await.unwrap();
+    assert_eq!(reports::find_comment(&client, id).await.unwrap(), None);
+
+    let mut check = Check { sha: oid('a'), github_id: Some(5), ended: false, digest: "x".into() };
+    reports::save_check(&client, id, &check).await.unwrap();
+    assert_eq!(reports::unended_checks(&client, id).await.unwrap(), [check.clone()]);
+    check.ended = true;
+    reports::save_check(&client, id, &check).await.unwrap();
+    assert_eq!(reports::unended_checks(&client, id).await.unwrap(), []);
+    assert_eq!(reports::find_check(&client, id, &oid('a')).await.unwrap(), Some(check));
+    reports::forget_check(&client, id, &oid('a')).await.unwrap();
+    assert_eq!(reports::find_check(&client, id, &oid('a')).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_token_opens_its_scope_until_it_is_revoked() {
+    let test = TestStore::new().await;
+    let client = test.store.client().await.unwrap();
+    let scope = Scope { reach: Reach::Repository(SHOP.parse().unwrap()), read_only: true };
+    let (token, secret) = tokens::create(&client, "ci", &scope).await.unwrap();
+    assert!(secret.expose().starts_with("offs_") && token.last_used_at.is_none());
+    assert_eq!(tokens::verify(&client, &secret).await.unwrap(), Some(scope));
+    assert_eq!(tokens::verify(&client, &Secret::new("offs_x")).await.unwrap(), None);
+    assert!(tokens::list(&client).await.unwrap()[0].last_used_at.is_some());
+    let row = client.query_one("select tokens::text as row from tokens", &[]).await.unwrap();
+    assert!(!row.get::<_, String>("row").contains(secret.expose()));
+    assert!(tokens::revoke(&client, token.id).await.unwrap());
+    assert!(!tokens::revoke(&client, token.id).await.unwrap());
+    assert_eq!(tokens::verify(&client, &secret).await.unwrap(), None);
+}
