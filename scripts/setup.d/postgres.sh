@@ -30,7 +30,8 @@ install_postgres() {
   local home=$tools/postgresql/$major
   architecture=$(uname -m)
   [[ $architecture != arm64 ]] || architecture=aarch64
-  read -r version hash < <(postgres_wheels | awk -v m="$major" -v a="$architecture" '$1 == m && $3 == a { print $2, $4 }') ||
+  read -r version hash <<<"$(postgres_wheels | awk -v m="$major" -v a="$architecture" '$1 == m && $3 == a { print $2, $4 }')"
+  [[ -n $version ]] ||
     fail "there is no PostgreSQL $major for $architecture here" \
       "ask for one of 14 to 18 on x86_64 or aarch64 Linux, or point OFFSHOOT_POSTGRES_BIN at a server of your own"
 
