@@ -1,8 +1,8 @@
 # The service with a PostgreSQL beside it: with OFFSHOOT_DATABASE_URL it uses a server elsewhere, without it
 # runs one of its own in /data.
 #
-#   docker build -t offshoot .                                  compile here
-#   docker build -t offshoot --target prebuilt .                take target/release/offshoot as it is
+#   docker build -t offshoot .
+#   docker build -t offshoot --build-arg PREBUILT=target/release/offshoot .     without compiling
 #
 # Plain Dockerfile syntax: the classic builder works too, and with both base images at hand nothing is pulled.
 
@@ -29,19 +29,17 @@ HEALTHCHECK --interval=15s --timeout=10s --start-period=60s CMD ["offshoot", "do
 ENTRYPOINT ["offshoot"]
 CMD ["serve"]
 
-FROM runtime AS prebuilt
-ARG BINARY=target/release/offshoot
-COPY ${BINARY} /usr/local/bin/offshoot
-# A platform that mounts /data as root's (Fly does) says RUN_AS=root: the service then runs PostgreSQL as another user.
-ARG RUN_AS=offshoot
-USER ${RUN_AS}
-
 FROM ${RUST_IMAGE} AS build
+# A binary in the build context, instead of compiling one. Any base with a shell will then do as RUST_IMAGE.
+ARG PREBUILT=
+USER root
 WORKDIR /src
 COPY . .
-RUN cargo build --locked --release --package offshoot
+RUN if [ -n "${PREBUILT}" ]; then cp "${PREBUILT}" /offshoot; \
+    else cargo build --locked --release --package offshoot && cp target/release/offshoot /offshoot; fi
 
 FROM runtime
-COPY --from=build /src/target/release/offshoot /usr/local/bin/offshoot
+COPY --from=build /offshoot /usr/local/bin/offshoot
+# A platform that mounts /data as root's (Fly does) says RUN_AS=root: the service then runs PostgreSQL as another user.
 ARG RUN_AS=offshoot
 USER ${RUN_AS}

@@ -42,7 +42,7 @@ fill_image_tree() {
   local home=$tools/postgresql/$major
   # The official image has its PostgreSQL there too.
   local destination=$tree/usr/lib/postgresql/$major
-  local programs=(sh cat chmod chown id ls mkdir rm test)
+  local programs=(sh cat chmod chown cp id ls mkdir rm test)
   mkdir -p "$tree"/{bin,lib,lib64,etc/ssl/certs,proc,sys,dev,usr/local/bin,usr/lib/locale,usr/share,var/lib/postgresql,tmp}
   chmod 1777 "$tree/tmp" "$tree/var/lib/postgresql"
   cp "$root/integration/images/postgres-entry.sh" "$tree/entry.sh"
