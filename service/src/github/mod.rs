@@ -166,7 +166,8 @@ fn authentication(credentials: &Credentials) -> Result<(Option<i64>, AuthState),
             let key = EncodingKey::from_rsa_pem(private_key.expose().as_bytes()).map_err(|_| {
                 let example = "-----BEGIN RSA PRIVATE KEY-----";
                 GithubError::Setting(format!(
-                    "the GitHub App's private key is not an RSA key in PEM; give the whole file that GitHub made, which begins with {example}"
+                    "the GitHub App's private key is not an RSA key in PEM; give the whole file that GitHub made, \
+                     which begins with {example}"
                 ))
             })?;
             Ok((Some(*id), AuthState::App(AppAuth { app_id: number.into(), key })))

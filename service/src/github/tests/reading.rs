@@ -46,7 +46,10 @@ impl Files {
             return ok(json!({"base_commit": tip, "merge_base_commit": base, "behind_by": 3, "ahead_by": 1}));
         }
         if let Some(sha) = path.strip_prefix("git/trees/") {
-            let entry = |(path, content): &(String, Vec<u8>)| json!({"path": path, "mode": "100644", "type": "blob", "sha": blob_oid(content), "size": content.len()});
+            let entry = |(path, content): &(String, Vec<u8>)| {
+                let (sha, size) = (blob_oid(content), content.len());
+                json!({"path": path, "mode": "100644", "type": "blob", "sha": sha, "size": size})
+            };
             let entries: Vec<_> = self.trees[sha].iter().map(entry).collect();
             return ok(json!({"sha": sha, "tree": entries, "truncated": false}));
         }

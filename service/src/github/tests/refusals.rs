@@ -26,7 +26,8 @@ async fn trouble_that_passes_is_not_noticed() {
 async fn trouble_that_stays_is_told_after_three_attempts() {
     let fake = Fake::start(|_| bad_gateway()).await;
     let error = shop(&fake.with_token()).pull(42).await.unwrap_err();
-    let expected = "GitHub could not be asked for GET /repos/acme/shop/pulls/42: it answered 502 Bad Gateway: <html>unicorn</html>";
+    let expected = "GitHub could not be asked for GET /repos/acme/shop/pulls/42: \
+                    it answered 502 Bad Gateway: <html>unicorn</html>";
     assert_eq!(error.to_string(), expected);
     assert_eq!(fake.seen().len(), 3);
 }

@@ -26,11 +26,15 @@ async fn only_our_own_comment_is_found_on_whichever_page() {
     let base = url.clone();
     let body = format!("{COMMENT_MARKER}\nAll well");
     let fake = Fake::start(move |seen| {
-        let quoted = json!({"id": 1, "body": body, "user": {"id": 9, "login": "eve"}, "performed_via_github_app": null});
-        let other = json!({"id": 2, "body": body, "user": {"id": 8, "login": "x[bot]"}, "performed_via_github_app": {"id": 6}});
-        let unmarked = json!({"id": 3, "body": "hi", "user": {"id": 7, "login": "offshoot[bot]"}, "performed_via_github_app": {"id": APP}});
-        let by_app = json!({"id": 4, "body": body, "user": {"id": 7, "login": "offshoot[bot]"}, "performed_via_github_app": {"id": APP}});
-        let by_user = json!({"id": 5, "body": body, "user": {"id": 1, "login": "ada"}});
+        let comment = |id: i64, body: &str, author: i64, app: Option<i64>| {
+            let via = app.map(|id| json!({"id": id}));
+            let user = json!({"id": author, "login": format!("somebody{author}")});
+            json!({"id": id, "body": body, "user": user, "performed_via_github_app": via})
+        };
+        let quoted = comment(1, &body, 9, None);
+        let other = comment(2, &body, 8, Some(6));
+        let unmarked = comment(3, "hi", 7, Some(APP));
+        let (by_app, by_user) = (comment(4, &body, 7, Some(APP)), comment(5, &body, 1, None));
         match (seen.asked.as_str(), seen.query.as_str()) {
             ("GET /user", _) => ok(json!({"id": 1, "login": "ada"})),
             (_, "page=2") => ok(json!([by_app, by_user])),
@@ -60,7 +64,8 @@ async fn a_comment_that_was_deleted_is_missing() {
 
 #[tokio::test]
 async fn a_comment_that_is_refused_says_why() {
-    let body = json!({"message": "Validation Failed", "errors": [{"code": "unprocessable", "field": "data", "message": "Body is too long (maximum is 65536 characters)"}]});
+    let why = json!({"code": "unprocessable", "field": "data", "message": "Body is too long"});
+    let body = json!({"message": "Validation Failed", "errors": [why]});
     let fake = Fake::start(move |_| reply(422, &[], body.clone())).await;
     let error = shop(&fake.with_token()).create_comment(42, "x").await.unwrap_err();
     assert!(
