@@ -14,15 +14,18 @@ fn blob_oid(content: &[u8]) -> Oid {
     hex::encode(hash.finalize()).parse().unwrap()
 }
 
+/// Paths and contents.
+type Listed = Vec<(String, Vec<u8>)>;
+
 /// A repository of files, each version of which is one commit; GraphQL and REST both give its blobs.
 struct Files {
     blobs: HashMap<String, Vec<u8>>,
-    /// Per commit: path and content.
-    trees: HashMap<String, Vec<(String, Vec<u8>)>>,
+    /// By commit.
+    trees: HashMap<String, Listed>,
 }
 
 impl Files {
-    fn new(commits: &[(char, Vec<(String, Vec<u8>)>)]) -> Self {
+    fn new(commits: &[(char, Listed)]) -> Self {
         let trees: HashMap<_, _> =
             commits.iter().map(|(digit, files)| (commit(*digit).to_string(), files.clone())).collect();
         let blobs = trees
@@ -82,7 +85,7 @@ fn commit(digit: char) -> Oid {
     digit.to_string().repeat(40).parse().unwrap()
 }
 
-fn chain(length: usize) -> Vec<(String, Vec<u8>)> {
+fn chain(length: usize) -> Listed {
     let migration = |number: usize| {
         let path = format!("prisma/migrations/{number:04}_step/migration.sql");
         (path, format!("CREATE TABLE t{number} (id int);\n").repeat(20).into_bytes())
