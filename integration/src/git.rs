@@ -83,7 +83,7 @@ impl serde::Serialize for Sha {
 
 impl PartialEq<str> for Sha {
     fn eq(&self, other: &str) -> bool {
-        self.to_string() == other
+        self.0 == *other
     }
 }
 

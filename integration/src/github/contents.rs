@@ -15,7 +15,7 @@ use super::access::Caller;
 use super::answer::{Answer, ApiError};
 use super::git_data::{encode_path, in_lines};
 use super::model::Level;
-use crate::git::{EntryKind, GitRepository, TreeEntry};
+use crate::git::{EntryKind, GitRepository, Sha, TreeEntry};
 
 /// Above this the content of a file is left out.
 const INLINE_LIMIT: usize = 1024 * 1024;
@@ -57,7 +57,27 @@ pub(crate) async fn show(
         let bytes = git.blob(entry.sha)?.ok_or_else(ApiError::not_found)?;
         return Ok(([(CONTENT_TYPE, "application/vnd.github.raw; charset=utf-8")], bytes).into_response());
     }
+    if entry.kind == EntryKind::Submodule {
+        let mut shown = place.listed("", &entry);
+        shown["submodule_git_url"] = json!(submodule_url(&git, commit.tree, path)?);
+        return Ok(Json(shown).into_response());
+    }
     Ok(Json(place.alone(&git, &entry)?).into_response())
+}
+
+/// The address that `.gitmodules` names for the submodule at this path; none if it names none.
+fn submodule_url(git: &GitRepository, tree: Sha, path: &str) -> Result<Option<String>, ApiError> {
+    let Some(file) = git.entry(tree, ".gitmodules")? else { return Ok(None) };
+    let text = git.blob(file.sha)?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let value = |section: &str, key: &str| {
+        let mut pairs = section.lines().filter_map(|line| line.split_once('='));
+        pairs.find(|(found, _)| found.trim() == key).map(|(_, value)| value.trim().to_owned())
+    };
+    let mut sections = text.split("[submodule ");
+    Ok(sections
+        .find(|section| value(section, "path").as_deref() == Some(path))
+        .and_then(|section| value(section, "url")))
 }
 
 impl Place {
@@ -91,10 +111,7 @@ impl Place {
 
     fn alone(&self, git: &GitRepository, entry: &TreeEntry) -> Result<Value, ApiError> {
         let mut shown = self.listed("", entry);
-        let Some(bytes) = git.blob(entry.sha)? else {
-            shown["submodule_git_url"] = Value::Null;
-            return Ok(shown);
-        };
+        let bytes = git.blob(entry.sha)?.ok_or_else(ApiError::not_found)?;
         match entry.kind {
             EntryKind::Symlink => shown["target"] = json!(String::from_utf8_lossy(&bytes)),
             _ if bytes.len() > INLINE_LIMIT => {

@@ -118,9 +118,13 @@ impl Description {
     }
 
     fn check(&self, exchange: &Exchange<'_>) -> Vec<Violation> {
-        let Exchange { method, path, .. } = exchange;
+        let Exchange { mut method, path, .. } = *exchange;
+        // Where PATCH is described, GitHub takes POST too.
+        if *method == Method::POST && self.template(method, path).is_none() {
+            method = &Method::PATCH;
+        }
         let Some(template) = self.template(method, path) else {
-            let operation = format!("{method} {path}");
+            let operation = format!("{} {path}", exchange.method);
             return vec![violation(&operation, "path", "GitHub describes no such operation")];
         };
         let operation = format!("{method} {template}");
@@ -184,10 +188,12 @@ impl Description {
                 .map(|parameter| self.schemas.follow(parameter))
                 .any(|parameter| parameter["in"] == "query" && parameter["name"] == name)
         };
+        // octocrab says both sides of a comparison twice; GitHub ignores what it does not know.
+        let repeated = |name: &str| operation.contains("/compare/") && ["base", "head"].contains(&name);
         let names = query.split('&').filter(|pair| !pair.is_empty());
         names
             .map(|pair| pair.split('=').next().unwrap_or(pair))
-            .filter(|name| !known(name))
+            .filter(|name| !known(name) && !repeated(name))
             .map(|name| violation(operation, &format!("query {name}"), "GitHub describes no such parameter"))
             .collect()
     }
@@ -218,4 +224,36 @@ fn fits(template: &str, path: &[&str]) -> bool {
 
 fn violation(operation: &str, at: &str, message: &str) -> Violation {
     Violation { operation: operation.to_owned(), at: at.to_owned(), message: message.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_webhook_that_lacks_something_is_noticed() {
+        let description = description().unwrap();
+        let payload = serde_json::json!({ "action": "deleted", "sender": null });
+        let at: Vec<_> = description
+            .check_webhook("issue_comment", Some("deleted"), &payload)
+            .into_iter()
+            .map(|violation| violation.message)
+            .collect();
+        assert!(at.iter().any(|m| m.contains("\"issue\" is a required property")), "{at:?}");
+        assert_eq!(description.check_webhook("issue_comment", Some("burnt"), &payload)[0].at, "event");
+    }
+
+    #[test]
+    fn the_most_literal_path_is_meant() {
+        let description = description().unwrap();
+        for (path, template) in [
+            ("/repos/a/b/pulls/1", Some("/repos/{owner}/{repo}/pulls/{pull_number}")),
+            ("/repos/a/b/pulls/comments", Some("/repos/{owner}/{repo}/pulls/comments")),
+            ("/repos/a/b/git/ref/heads/x/y", Some("/repos/{owner}/{repo}/git/ref/{ref}")),
+            ("/repos/a/b/commits/x/status", Some("/repos/{owner}/{repo}/commits/{ref}/status")),
+            ("/nowhere", None),
+        ] {
+            assert_eq!(description.template(&Method::GET, path), template, "{path}");
+        }
+    }
 }

@@ -22,10 +22,12 @@ pub(crate) fn all(hub: Arc<Hub>) -> Router {
         .route("/user", get(app::user))
         .route("/graphql", post(graphql::answer))
         .nest("/repos/{owner}/{repo}", repository())
+        .method_not_allowed_fallback(async || ApiError::not_found())
         .fallback(async || ApiError::not_found())
         .with_state(hub)
 }
 
+/// Where GitHub describes PATCH it also takes POST, which octocrab uses for comments.
 fn repository() -> Router<Arc<Hub>> {
     Router::new()
         .route("/", get(repositories::show))
@@ -44,10 +46,13 @@ fn repository() -> Router<Arc<Hub>> {
         .route("/git/blobs/{sha}", get(git_data::blob))
         .route("/contents/{*path}", get(contents::show))
         .route("/check-runs", post(checks::create))
-        .route("/check-runs/{id}", patch(checks::update).get(checks::show))
+        .route("/check-runs/{id}", patch(checks::update).post(checks::update).get(checks::show))
         .route("/statuses/{sha}", post(statuses::create))
         .route("/issues/{number}/comments", get(comments::list).post(comments::create))
-        .route("/issues/comments/{id}", get(comments::show).patch(comments::update).delete(comments::delete))
+        .route(
+            "/issues/comments/{id}",
+            get(comments::show).patch(comments::update).post(comments::update).delete(comments::delete),
+        )
         .route("/deployments", get(deployments::list).post(deployments::create))
         .route("/deployments/{id}/statuses", get(deployments::statuses).post(deployments::create_status))
 }

@@ -97,7 +97,7 @@ async fn answer(
         Ok(request) => {
             router.call(request.map(|()| Body::from(body))).await.unwrap_or_else(|never| match never {})
         }
-        Err(refusal) => refusal,
+        Err(refusal) => *refusal,
     };
     let counted = response.status() != StatusCode::UNAUTHORIZED && path != "/rate_limit";
     let (head, body) = response.into_parts();
@@ -113,11 +113,11 @@ async fn answer(
 }
 
 /// The request as its route sees it, or the answer to one that gets no further.
-fn admit(hub: &Hub, parts: &Parts, path: &str) -> Result<http::Request<()>, Response> {
+fn admit(hub: &Hub, parts: &Parts, path: &str) -> Result<http::Request<()>, Box<Response>> {
     let state = hub.state();
-    let caller = state.authenticate(&parts.headers).map_err(IntoResponse::into_response)?;
+    let caller = state.authenticate(&parts.headers).map_err(refused)?;
     if state.is_exhausted() && path != "/rate_limit" {
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "API rate limit exceeded").into_response());
+        return Err(refused(ApiError::new(StatusCode::FORBIDDEN, "API rate limit exceeded")));
     }
     if let Some(moved) = state.moved_to(path) {
         let permanent = if parts.method == Method::GET { 301 } else { 307 };
@@ -125,11 +125,11 @@ fn admit(hub: &Hub, parts: &Parts, path: &str) -> Result<http::Request<()>, Resp
         let mut response = ApiError::new(status, "Moved Permanently").into_response();
         let location = HeaderValue::from_str(&moved).expect("an address fits a header");
         response.headers_mut().insert(LOCATION, location);
-        return Err(response);
+        return Err(Box::new(response));
     }
     let path = state.by_name(path);
     let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let uri: Uri = format!("{path}{query}").parse().map_err(|_| ApiError::not_found().into_response())?;
+    let uri: Uri = format!("{path}{query}").parse().map_err(|_| refused(ApiError::not_found()))?;
     let mut request = http::Request::new(());
     *request.method_mut() = parts.method.clone();
     request.extensions_mut().insert(Target(format!("{}{path}{query}", state.url)));
@@ -137,6 +137,10 @@ fn admit(hub: &Hub, parts: &Parts, path: &str) -> Result<http::Request<()>, Resp
     *request.headers_mut() = parts.headers.clone();
     request.extensions_mut().insert(caller);
     Ok(request)
+}
+
+fn refused(error: ApiError) -> Box<Response> {
+    Box::new(error.into_response())
 }
 
 /// Gives a 200 its ETag; true if the client already has it.

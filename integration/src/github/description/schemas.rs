@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jsonschema::{Draft, Validator};
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{Draft, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
 const COMPONENTS: &str = "#/components/schemas/";
@@ -34,9 +35,8 @@ impl Schemas {
         let validator = self.validator(steps);
         validator
             .iter_errors(value)
-            .map(|error| (error.instance_path().to_string(), error.to_string()))
-            .filter(|(at, _)| !is_known_gap(at, value))
-            .map(|(at, message)| (at, message.chars().take(300).collect()))
+            .flat_map(|error| explain(&error))
+            .filter(|(at, _)| !is_known_gap(steps, at, value))
             .collect()
     }
 
@@ -72,13 +72,24 @@ impl Schemas {
     }
 }
 
-/// GitHub answers null here, and its description does not say so: a head whose repository was deleted.
-fn is_known_gap(at: &str, value: &Value) -> bool {
-    let of_head = at.ends_with("/head/repo") || (at.ends_with("/head") || at.is_empty());
-    of_head
-        && value
-            .pointer(at)
-            .is_some_and(|found| found.is_null() || found["repo"].is_null() && at.ends_with("/head"))
+/// Where GitHub itself contradicts its description: a head whose repository was deleted is null, and an account that
+/// has the App is a user *or* an enterprise, not both at once.
+fn is_known_gap(steps: &[&str], at: &str, value: &Value) -> bool {
+    let deleted_head = at.ends_with("/head/repo") && value.pointer(at).is_some_and(Value::is_null);
+    let account = steps.contains(&"/app/installations") && at.ends_with("/account");
+    deleted_head || account
+}
+
+/// Where a value does not fit, and why: of several choices the one that fits best is explained.
+fn explain(error: &ValidationError<'_>) -> Vec<(String, String)> {
+    let choices = match error.kind() {
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => context,
+        _ => return vec![(error.instance_path().to_string(), error.masked().to_string())],
+    };
+    let explained = choices.iter().map(|errors| errors.iter().flat_map(explain).collect::<Vec<_>>());
+    // The choice that gets deepest into the value is the one that was meant.
+    let depth = |found: &Vec<(String, String)>| found.iter().map(|(at, _)| at.matches('/').count()).max();
+    explained.max_by_key(|found| (depth(found), std::cmp::Reverse(found.len()))).unwrap_or_default()
 }
 
 fn references(schema: &Value, found: &mut BTreeSet<String>) {

@@ -41,6 +41,10 @@ pub(super) async fn world() -> World {
         Change::write("prisma/migrations/1_init/migration.sql", "CREATE TABLE a (id int);\n"),
         Change::write("odd \"näme\".txt", [0u8, 159, 146, 150]),
         Change::Symlink { path: "link".into(), target: "prisma".into() },
+        Change::write(
+            ".gitmodules",
+            "[submodule \"sub\"]\n\tpath = sub\n\turl = https://git.example/sub.git\n",
+        ),
         Change::Submodule { path: "sub".into(), commit: "1234567890123456789012345678901234567890".into() },
     ];
     let first = github.create_repository("acme", "shop", "main", &files).unwrap();

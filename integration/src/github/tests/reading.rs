@@ -80,7 +80,8 @@ async fn contents_are_read_by_path() {
     assert_eq!(directory.body.as_array().unwrap().len(), 2);
     assert_eq!(world.get("/repos/acme/shop/contents/odd%20%22n%C3%A4me%22.txt").await.body["size"], 4);
     assert_eq!(world.get("/repos/acme/shop/contents/link").await.body["target"], "prisma");
-    assert_eq!(world.get("/repos/acme/shop/contents/sub").await.body["type"], "submodule");
+    let submodule = world.get("/repos/acme/shop/contents/sub").await.body;
+    assert_eq!(submodule["submodule_git_url"], "https://git.example/sub.git");
     assert_eq!(world.get("/repos/acme/shop/contents/.offshoot.toml").await.status, 404);
     world.assert_true_to_github();
 }
