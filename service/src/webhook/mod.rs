@@ -1,1 +1,8 @@
-//!
+//! Where GitHub's deliveries come in: signed, stored, answered; all that follows from them is a job's.
+
+mod handler;
+pub mod payload;
+mod problem;
+mod signature;
+
+pub use handler::{WebhookState, router};

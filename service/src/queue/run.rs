@@ -1,0 +1,264 @@
+//! The loop that claims jobs, and the life of each one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use tokio::sync::broadcast;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::backoff::backoff;
+use super::leases::Leases;
+use super::{Claim, Handler, Outcome, Settings};
+use crate::store::jobs::{self, ClaimedJob};
+use crate::store::{Event, Listener, Store, StoreError};
+
+/// Claims jobs and has them done until `shutdown` is cancelled; then waits for those that run, and puts back for other
+/// workers what is not done within the grace.
+pub async fn run(
+    store: Store,
+    listener: &Listener,
+    handler: Arc<dyn Handler>,
+    settings: Settings,
+    shutdown: CancellationToken,
+) {
+    let worker = Worker {
+        id: Uuid::new_v4(),
+        store,
+        handler,
+        settings,
+        leases: Leases::default(),
+        stop: CancellationToken::new(),
+    };
+    let _heartbeat = AbortOnDropHandle::new(tokio::spawn(worker.clone().keep_leases()));
+    let mut events = listener.subscribe();
+    let mut running = JoinSet::new();
+    while !shutdown.is_cancelled() {
+        worker.claim_all(&mut running, &shutdown).await;
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = job_announced(&mut events) => {}
+            Some(_) = running.join_next() => {}
+            () = tokio::time::sleep(settings.poll) => {}
+        }
+    }
+    tracing::info!(running = running.len(), "the queue stops");
+    let ended = async { while running.join_next().await.is_some() {} };
+    if tokio::time::timeout(settings.grace, ended).await.is_err() {
+        worker.stop.cancel();
+        while running.join_next().await.is_some() {}
+    }
+}
+
+/// Waits until a job may be waiting. Missed events may have been that.
+async fn job_announced(events: &mut broadcast::Receiver<Event>) {
+    loop {
+        match events.recv().await {
+            Ok(Event::Branch(_)) => {}
+            Ok(Event::Job | Event::Connected) | Err(broadcast::error::RecvError::Lagged(_)) => return,
+            // The listener is gone: the poll alone is left.
+            Err(broadcast::error::RecvError::Closed) => return std::future::pending().await,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Worker {
+    id: Uuid,
+    store: Store,
+    handler: Arc<dyn Handler>,
+    settings: Settings,
+    leases: Leases,
+    /// Cancelled when the grace of a stop is over.
+    stop: CancellationToken,
+}
+
+/// How a job left its handler.
+enum Ended {
+    With(Outcome),
+    /// Its lease is another's, or nobody's.
+    Lost,
+    /// The worker stops.
+    Stopped,
+}
+
+impl Worker {
+    /// Claims jobs as long as there are some and room for them.
+    async fn claim_all(&self, running: &mut JoinSet<()>, shutdown: &CancellationToken) {
+        while running.len() < self.settings.concurrency && !shutdown.is_cancelled() {
+            match self.claim().await {
+                Ok(Some(claimed)) => {
+                    let span = tracing::info_span!(
+                        "job",
+                        id = claimed.lease.id,
+                        job = %claimed.job,
+                        attempt = claimed.lease.attempt,
+                    );
+                    running.spawn(self.clone().work_off(claimed).instrument(span));
+                }
+                Ok(None) => return,
+                Err(error) => return warn("cannot claim jobs", error),
+            }
+        }
+    }
+
+    async fn claim(&self) -> Result<Option<ClaimedJob>, StoreError> {
+        jobs::claim(&self.store.client().await?, self.id, self.settings.lease).await
+    }
+
+    /// Prolongs this worker's leases, and rescues jobs from workers that are gone.
+    async fn keep_leases(self) {
+        let mut beat = tokio::time::interval(self.settings.heartbeat);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            beat.tick().await;
+            if let Err(error) = self.leases.prolong(&self.store, self.settings.lease).await {
+                warn("cannot prolong the leases of the running jobs", error);
+                continue;
+            }
+            match self.rescue().await {
+                Ok(0) => {}
+                Ok(rescued) => {
+                    metrics::counter!("offshoot_jobs_rescued_total").increment(rescued);
+                    tracing::warn!(rescued, "took jobs back from a worker that stopped answering");
+                }
+                Err(error) => warn("cannot look for jobs whose worker is gone", error),
+            }
+        }
+    }
+
+    async fn rescue(&self) -> Result<u64, StoreError> {
+        jobs::rescue(&self.store.client().await?).await
+    }
+
+    /// Has one job done and writes down how it ended.
+    async fn work_off(self, claimed: ClaimedJob) {
+        let lost = CancellationToken::new();
+        let _kept = self.leases.keep(claimed.lease, self.settings.lease, lost.clone());
+        let kind = claimed.job.kind();
+        let waited = (claimed.claimed_at - claimed.run_at).to_std().unwrap_or_default();
+        metrics::histogram!("offshoot_job_wait_seconds", "kind" => kind).record(waited);
+        let began = std::time::Instant::now();
+        let ended = self.perform(&claimed, &lost).await;
+        metrics::histogram!("offshoot_job_seconds", "kind" => kind).record(began.elapsed());
+        metrics::counter!("offshoot_jobs_ended_total", "kind" => kind, "how" => ended.word()).increment(1);
+        if let Ended::Lost = ended {
+            tracing::warn!("lost the job to another worker");
+            return;
+        }
+        self.settle_until_written(&claimed, &ended, &lost).await;
+    }
+
+    /// Runs the handler in a task of its own, so that a panic ends that alone. Where the lease is lost or the worker stops, the
+    /// task is dropped at its next await.
+    async fn perform(&self, claimed: &ClaimedJob, lost: &CancellationToken) -> Ended {
+        let claim = Claim {
+            id: claimed.lease.id,
+            attempt: claimed.lease.attempt,
+            failures: claimed.failures,
+            created_at: claimed.created_at,
+            claimed_at: claimed.claimed_at,
+            lost: lost.clone(),
+        };
+        let (handler, job) = (self.handler.clone(), claimed.job.clone());
+        let task = tokio::spawn(async move { handler.handle(job, &claim).await }.in_current_span());
+        let mut task = AbortOnDropHandle::new(task);
+        let ended = tokio::select! {
+            biased;
+            joined = &mut task => return match joined {
+                Ok(outcome) => Ended::With(outcome),
+                Err(error) => Ended::With(Outcome::Retry(anyhow!("the job panicked: {}", panic_text(error)))),
+            },
+            () = lost.cancelled() => Ended::Lost,
+            () = self.stop.cancelled() => Ended::Stopped,
+        };
+        // What is put back may run elsewhere at once, so it must have ended here.
+        task.abort();
+        _ = task.await;
+        ended
+    }
+
+    /// Writes down how a job ended, again where the database does not answer, for as long as the job is this worker's.
+    async fn settle_until_written(&self, claimed: &ClaimedJob, ended: &Ended, lost: &CancellationToken) {
+        report(claimed, ended);
+        loop {
+            match self.settle(claimed, ended).await {
+                Ok(true) => return,
+                Ok(false) => return tracing::warn!("the job ended when it was another worker's already"),
+                Err(error) if error.is_transient() => {
+                    warn("cannot write down how a job ended; trying again", error)
+                }
+                // The lease runs out, and the job is done again.
+                Err(error) => return warn("cannot write down how a job ended", error),
+            }
+            tokio::select! {
+                () = lost.cancelled() => return,
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            }
+        }
+    }
+
+    async fn settle(&self, claimed: &ClaimedJob, ended: &Ended) -> Result<bool, StoreError> {
+        let client = self.store.client().await?;
+        let lease = claimed.lease;
+        match ended {
+            Ended::With(Outcome::Done) => jobs::complete(&client, lease).await,
+            Ended::With(Outcome::Snooze { until, why }) => jobs::snooze(&client, lease, *until, why).await,
+            Ended::With(Outcome::Retry(error)) => {
+                let wait = backoff(claimed.failures, rand::random());
+                jobs::fail(&client, lease, &format!("{error:#}"), wait).await
+            }
+            Ended::With(Outcome::GiveUp(error)) => jobs::give_up(&client, lease, &format!("{error:#}")).await,
+            Ended::Stopped => jobs::release(&client, lease).await,
+            Ended::Lost => Ok(false),
+        }
+    }
+}
+
+impl Ended {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::With(Outcome::Done) => "done",
+            Self::With(Outcome::Snooze { .. }) => "snoozed",
+            Self::With(Outcome::Retry(_)) => "retried",
+            Self::With(Outcome::GiveUp(_)) => "failed",
+            Self::Lost => "lost",
+            Self::Stopped => "released",
+        }
+    }
+}
+
+/// The one place where a job's errors are logged; the job's span names it.
+fn report(claimed: &ClaimedJob, ended: &Ended) {
+    match ended {
+        Ended::With(Outcome::Done) => tracing::debug!("the job is done"),
+        Ended::With(Outcome::Snooze { until, why }) => tracing::info!(%until, why, "the job waits"),
+        Ended::With(Outcome::Retry(error)) => {
+            tracing::warn!(
+                failures = claimed.failures + 1,
+                error = format!("{error:#}"),
+                "the job failed; it is tried again"
+            );
+        }
+        Ended::With(Outcome::GiveUp(error)) => {
+            tracing::error!(error = format!("{error:#}"), "the job failed for good");
+        }
+        Ended::Stopped => tracing::info!("put the job back, because the worker stops"),
+        Ended::Lost => {}
+    }
+}
+
+fn warn(what: &'static str, error: StoreError) {
+    tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "{what}");
+}
+
+fn panic_text(error: tokio::task::JoinError) -> String {
+    let Ok(payload) = error.try_into_panic() else { return "it was cancelled".to_owned() };
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}

@@ -1,0 +1,191 @@
+//! `POST /webhooks/github`: check, store, answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::payload::{self, Received};
+use super::problem::Problem;
+use super::signature;
+use crate::secret::Secret;
+use crate::store::deliveries::{self, NewDelivery, Receipt};
+use crate::store::{Store, StoreError};
+
+/// GitHub's own cap for a delivery is 25 MB.
+const BODY_LIMIT: usize = 25 * 1024 * 1024;
+const STORE_TRIES: u32 = 3;
+
+/// What the route needs.
+#[derive(Debug, Clone)]
+pub struct WebhookState {
+    pub store: Store,
+    /// Any of them may have signed a delivery: there are two while one is being replaced.
+    pub secrets: Vec<Secret>,
+}
+
+/// The route that GitHub posts to.
+pub fn router(state: WebhookState) -> Router {
+    Router::new().route("/webhooks/github", post(receive)).with_state(Arc::new(state))
+}
+
+async fn receive(State(state): State<Arc<WebhookState>>, request: Request) -> Response {
+    let began = Instant::now();
+    let response = match take(&state, request).await {
+        Ok(status) => status.into_response(),
+        Err(problem) => {
+            tracing::warn!(
+                status = problem.status().as_u16(),
+                reason = problem.detail(),
+                "refused a delivery"
+            );
+            problem.into_response()
+        }
+    };
+    let status = response.status().as_str().to_owned();
+    metrics::counter!("offshoot_deliveries_total", "status" => status).increment(1);
+    metrics::histogram!("offshoot_delivery_seconds").record(began.elapsed());
+    response
+}
+
+async fn take(state: &WebhookState, request: Request) -> Result<StatusCode, Problem> {
+    let (parts, body) = request.into_parts();
+    let envelope = Envelope::read(&parts.headers)?;
+    let body = read_body(&parts.headers, body).await?;
+    if !signature::is_valid(envelope.signature, &body, &state.secrets) {
+        return Err(Problem::Unsigned(
+            "X-Hub-Signature-256 is not the body's under this service's webhook secret",
+        ));
+    }
+    let json = if envelope.is_form { payload_field(&body)? } else { body };
+    let received =
+        payload::read(envelope.event, &json).map_err(|error| Problem::Malformed(error.to_string()))?;
+    let receipt =
+        store(state, &envelope, &received, &json).await.map_err(|error| failed(&envelope, error))?;
+    tracing::info!(
+        delivery = envelope.delivery,
+        event = envelope.event,
+        action = received.action,
+        repository = received.repository.as_ref().map(|facts| facts.name.to_string()),
+        job = received.job.as_ref().map(ToString::to_string),
+        repeated = receipt == Receipt::Repeated,
+        "received a delivery"
+    );
+    Ok(match (receipt, &received.job) {
+        (Receipt::Stored, Some(_)) => StatusCode::ACCEPTED,
+        _ => StatusCode::OK,
+    })
+}
+
+/// GitHub does not deliver twice by itself, so a session that was just severed must not cost a delivery.
+async fn store_with_retries(
+    state: &WebhookState,
+    envelope: &Envelope<'_>,
+    received: &Received,
+    payload: &[u8],
+) -> Result<Receipt, StoreError> {
+    let mut tries_left = STORE_TRIES;
+    loop {
+        tries_left -= 1;
+        match store(state, envelope, received, payload).await {
+            Err(error) if error.is_transient() && tries_left > 0 => {}
+            other => return other,
+        }
+    }
+}
+
+async fn store(
+    state: &WebhookState,
+    envelope: &Envelope<'_>,
+    received: &Received,
+    payload: &[u8],
+) -> Result<Receipt, StoreError> {
+    let repository = received.repository.as_ref().map(|facts| facts.name.to_string());
+    let delivery = NewDelivery {
+        id: envelope.delivery,
+        event: &received.event,
+        action: received.action.as_deref(),
+        subject: received.subject.as_deref(),
+        repository: repository.as_deref(),
+        payload,
+        outcome: received.outcome.as_deref(),
+    };
+    let client = state.store.client().await?;
+    deliveries::receive(&client, &delivery, received.job.as_ref()).await
+}
+
+fn failed(envelope: &Envelope<'_>, error: StoreError) -> Problem {
+    let transient = error.is_transient();
+    let error = anyhow::Error::from(error);
+    tracing::error!(delivery = envelope.delivery, error = format!("{error:#}"), "could not store a delivery");
+    if transient { Problem::Unavailable } else { Problem::Internal }
+}
+
+/// What a delivery's headers say.
+#[derive(Debug)]
+struct Envelope<'h> {
+    signature: &'h str,
+    delivery: &'h str,
+    event: &'h str,
+    /// The body is a form with the JSON in its field `payload`: GitHub's other content type.
+    is_form: bool,
+}
+
+impl<'h> Envelope<'h> {
+    fn read(headers: &'h HeaderMap) -> Result<Self, Problem> {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let malformed = |why: &str| Problem::Malformed(why.to_owned());
+        let signature =
+            text("x-hub-signature-256").ok_or(Problem::Unsigned("X-Hub-Signature-256 is missing"))?;
+        let delivery = text("x-github-delivery").filter(|id| is_delivery_id(id)).ok_or_else(|| {
+            malformed("X-GitHub-Delivery is missing, or not 1 to 100 letters, digits and hyphens")
+        })?;
+        let event = text("x-github-event").filter(|event| payload::is_word(event)).ok_or_else(|| {
+            malformed("X-GitHub-Event is missing, or not 1 to 100 small letters, digits and underscores")
+        })?;
+        let content_type = text(header::CONTENT_TYPE.as_str()).unwrap_or_default();
+        let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let is_form = match media_type.as_str() {
+            "application/json" => false,
+            "application/x-www-form-urlencoded" => true,
+            _ => {
+                return Err(malformed(
+                    "Content-Type is neither application/json nor application/x-www-form-urlencoded",
+                ));
+            }
+        };
+        Ok(Self { signature, delivery, event, is_form })
+    }
+}
+
+fn is_delivery_id(text: &str) -> bool {
+    (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: usize| length > BODY_LIMIT) {
+        return Err(Problem::TooLarge);
+    }
+    match Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
+        Err(error) => Err(Problem::Malformed(format!("the body did not arrive whole: {error}"))),
+    }
+}
+
+fn payload_field(form: &[u8]) -> Result<Bytes, Problem> {
+    url::form_urlencoded::parse(form)
+        .find(|(name, _)| name == "payload")
+        .map(|(_, json)| Bytes::from(json.into_owned()))
+        .ok_or_else(|| Problem::Malformed("the form has no field \"payload\"".to_owned()))
+}
+
+#[cfg(test)]
+mod tests;

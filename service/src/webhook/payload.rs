@@ -1,0 +1,228 @@
+//! What a delivery means: which work it asks for, and later, to the job that takes it up, what it told.
+
+mod objects;
+#[cfg(test)]
+mod tests;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use objects::{
+    CheckPayload, CommentPayload, InstallationPayload, PullPayload, PushPayload, RepositoryPayload,
+};
+
+use crate::domain::github_json;
+use crate::domain::ids::{Oid, PullId};
+use crate::domain::job::Job;
+use crate::domain::pull::{PullAction, PullRequest};
+use crate::domain::report::{CHECK_NAME, COMMENT_MARKER};
+use crate::domain::repository::RepositoryFacts;
+
+/// A delivery whose body is not what its event's must be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the body is not that of GitHub's event {event:?}: {why}")]
+pub struct Malformed {
+    event: String,
+    why: String,
+}
+
+/// What is known of a delivery before it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    pub event: String,
+    pub action: Option<String>,
+    /// The pull request whose job takes the delivery itself up later; none where the job alone says all there is to do.
+    pub subject: Option<String>,
+    pub repository: Option<RepositoryFacts>,
+    pub job: Option<Job>,
+    /// What becomes of it on arrival, for people; none where a job takes it up later.
+    pub outcome: Option<String>,
+}
+
+/// What a delivery told of a pull request, to the job that takes it up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    Pull {
+        action: PullAction,
+        pull: Box<PullRequest>,
+        facts: RepositoryFacts,
+    },
+    /// Somebody asked for the verdict on a commit anew; all of them where a whole suite was asked for.
+    Rerequested {
+        sha: Oid,
+    },
+    /// Somebody else than its author edited or deleted the report's comment: what was last said there is not there any more.
+    ReportTouched {
+        comment: i64,
+    },
+    Nothing,
+}
+
+/// Reads what a delivery asks for. Events that ask for nothing are not looked into.
+pub fn read(event: &str, body: &[u8]) -> Result<Received, Malformed> {
+    let value: Value = parse(event, body)?;
+    if !value.is_object() {
+        return Err(malformed(event, "it is no JSON object"));
+    }
+    let action = value.get("action").and_then(Value::as_str).filter(|action| is_plain(action));
+    let action = action.map(str::to_owned);
+    let repository = read_repository(&value);
+    let asked = asked(event, action.as_deref(), &value)?;
+    let (subject, outcome) = match &asked {
+        Asked::Job(job @ (Job::ReconcilePull(_) | Job::ReportPull(_))) => (Some(job.subject()), None),
+        Asked::Job(job) => (None, Some(format!("asked for {job}"))),
+        Asked::Nothing(why) => (None, Some(format!("ignored: {why}"))),
+    };
+    let job = match asked {
+        Asked::Job(job) => Some(job),
+        Asked::Nothing(_) => None,
+    };
+    Ok(Received { event: event.to_owned(), action, subject, repository, job, outcome })
+}
+
+/// Reads what a stored delivery told of a pull request.
+pub fn told(event: &str, body: &[u8]) -> Result<Told, Malformed> {
+    let value: Value = parse(event, body)?;
+    Ok(match event {
+        "pull_request" => read_pull(event, &value)?,
+        "check_run" | "check_suite" => {
+            Told::Rerequested { sha: typed::<CheckPayload>(event, &value)?.sha(event)? }
+        }
+        "issue_comment" => {
+            let payload: CommentPayload = typed(event, &value)?;
+            Told::ReportTouched { comment: payload.comment.id }
+        }
+        _ => Told::Nothing,
+    })
+}
+
+enum Asked {
+    Job(Job),
+    Nothing(&'static str),
+}
+
+fn asked(event: &str, action: Option<&str>, value: &Value) -> Result<Asked, Malformed> {
+    Ok(match event {
+        "pull_request" => match read_pull(event, value)? {
+            Told::Pull { pull, .. } => Asked::Job(Job::ReconcilePull(pull.id)),
+            _ => Asked::Nothing("it tells of no pull request"),
+        },
+        "push" => asked_by_push(event, value)?,
+        "issue_comment" => asked_by_comment(action, &typed(event, value)?),
+        "check_run" | "check_suite" if action == Some("rerequested") => asked_by_check(event, value)?,
+        "repository" => {
+            let payload: RepositoryPayload = typed(event, value)?;
+            Asked::Job(Job::SyncRepository(payload.repository.id))
+        }
+        "installation" | "installation_repositories" => {
+            let payload: InstallationPayload = typed(event, value)?;
+            Asked::Job(Job::SyncInstallation(payload.installation.id))
+        }
+        "ping" => Asked::Nothing("a ping"),
+        _ => Asked::Nothing("no work follows from this event"),
+    })
+}
+
+fn asked_by_push(event: &str, value: &Value) -> Result<Asked, Malformed> {
+    let push: PushPayload = typed(event, value)?;
+    if !push.git_ref.starts_with("refs/heads/") {
+        return Ok(Asked::Nothing("a push to no branch"));
+    }
+    if push.deleted {
+        return Ok(Asked::Nothing("a branch was deleted"));
+    }
+    let tip = push.after.parse().map_err(|error| malformed(event, error))?;
+    Ok(Asked::Job(Job::FollowBase { repository: push.repository.id, tip }))
+}
+
+/// The report's own comment is known by its marker. Offshoot edits it itself, which tells nothing new.
+fn asked_by_comment(action: Option<&str>, payload: &CommentPayload) -> Asked {
+    if payload.issue.pull_request.is_none() {
+        return Asked::Nothing("a comment on an issue");
+    }
+    // A deleted comment is sent as it was, an edited one as it is now; what it was stands among the changes.
+    let before = payload.changes.as_ref().and_then(|changes| changes.body.as_ref()).map(|body| &body.from);
+    let is_report = [payload.comment.body.as_ref(), before]
+        .into_iter()
+        .flatten()
+        .any(|text| text.contains(COMMENT_MARKER));
+    if !is_report {
+        return Asked::Nothing("a comment that is not the report's");
+    }
+    let by_its_author =
+        payload.comment.user.as_ref().is_some_and(|author| author.login == payload.sender.login);
+    match action {
+        Some("deleted") => {}
+        Some("edited") if !by_its_author => {}
+        _ => return Asked::Nothing("Offshoot's own report"),
+    }
+    let pull = PullId { repository: payload.repository.id, number: payload.issue.number };
+    Asked::Job(Job::ReportPull(pull))
+}
+
+/// GitHub names no pull request where the head is in a fork; the check run's own note does, and all of the repository's pull
+/// requests are looked at where neither does.
+fn asked_by_check(event: &str, value: &Value) -> Result<Asked, Malformed> {
+    let payload: CheckPayload = typed(event, value)?;
+    payload.sha(event)?;
+    if payload.check_run.as_ref().is_some_and(|run| run.name != CHECK_NAME) {
+        return Ok(Asked::Nothing("another check's run"));
+    }
+    let repository = payload.repository.id;
+    let noted = payload.check_run.as_ref().and_then(|run| run.external_id.as_deref()?.parse().ok());
+    let noted = noted.filter(|pull: &PullId| pull.repository == repository);
+    let listed = payload.pull_numbers().next().map(|number| PullId { repository, number });
+    Ok(Asked::Job(noted.or(listed).map_or(Job::SyncRepository(repository), Job::ReconcilePull)))
+}
+
+fn read_pull(event: &str, value: &Value) -> Result<Told, Malformed> {
+    let payload: PullPayload = typed(event, value)?;
+    let installation = payload.installation.map(|installation| installation.id);
+    let facts = github_json::repository(&payload.repository, installation);
+    let facts = facts.map_err(|error| malformed(event, error))?;
+    let pull = github_json::pull_request(facts.github_id, &payload.pull_request);
+    let pull = Box::new(pull.map_err(|error| malformed(event, error))?);
+    if [&pull.title, &pull.author, &pull.head_ref, &pull.base_ref].iter().any(|text| text.contains('\0')) {
+        return Err(malformed(event, "a text holds a NUL character, which PostgreSQL cannot store"));
+    }
+    let action = match payload.action.as_str() {
+        "opened" => PullAction::Opened,
+        "reopened" => PullAction::Reopened,
+        "synchronize" => {
+            PullAction::Synchronize { before: payload.before.and_then(|before| before.parse().ok()) }
+        }
+        "closed" => PullAction::Closed,
+        _ => PullAction::Described,
+    };
+    Ok(Told::Pull { action, pull, facts })
+}
+
+/// The repository, where the body has one as repositories are described.
+fn read_repository(value: &Value) -> Option<RepositoryFacts> {
+    let object = serde_json::from_value(value.get("repository")?.clone()).ok()?;
+    let installation = value.pointer("/installation/id").and_then(Value::as_i64);
+    github_json::repository(&object, installation).ok()
+}
+
+fn parse(event: &str, body: &[u8]) -> Result<Value, Malformed> {
+    serde_json::from_slice(body).map_err(|error| malformed(event, error))
+}
+
+fn typed<T: DeserializeOwned>(event: &str, value: &Value) -> Result<T, Malformed> {
+    T::deserialize(value).map_err(|error| malformed(event, error))
+}
+
+fn malformed(event: &str, why: impl std::fmt::Display) -> Malformed {
+    Malformed { event: event.to_owned(), why: why.to_string() }
+}
+
+/// Whether an action can be kept: most are words, but that of `repository_dispatch` is anybody's, up to 100 characters.
+fn is_plain(action: &str) -> bool {
+    action.chars().count() <= 100 && !action.chars().any(char::is_control)
+}
+
+/// Whether a text is as GitHub's events are: short, in small letters.
+pub(super) fn is_word(text: &str) -> bool {
+    (1..=100).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
