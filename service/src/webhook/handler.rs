@@ -66,8 +66,9 @@ async fn take(state: &WebhookState, request: Request) -> Result<StatusCode, Prob
     let json = if envelope.is_form { payload_field(&body)? } else { body };
     let received =
         payload::read(envelope.event, &json).map_err(|error| Problem::Malformed(error.to_string()))?;
-    let receipt =
-        store(state, &envelope, &received, &json).await.map_err(|error| failed(&envelope, error))?;
+    let receipt = store_with_retries(state, &envelope, &received, &json)
+        .await
+        .map_err(|error| failed(&envelope, error))?;
     tracing::info!(
         delivery = envelope.delivery,
         event = envelope.event,
@@ -94,7 +95,7 @@ async fn store_with_retries(
     loop {
         tries_left -= 1;
         match store(state, envelope, received, payload).await {
-            Err(error) if error.is_transient() && tries_left > 0 => {}
+            Err(error @ StoreError::Database { .. }) if error.is_transient() && tries_left > 0 => {}
             other => return other,
         }
     }
