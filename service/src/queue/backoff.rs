@@ -11,7 +11,7 @@ const JITTER: f64 = 0.25;
 /// more, by `jitter` between 0 and 1, keeps those that failed together apart.
 pub(super) fn backoff(failures: i32, jitter: f64) -> Duration {
     let doubled = SHORTEST * 2_f64.powi(failures.clamp(0, 30));
-    Duration::from_secs_f64(doubled.min(LONGEST) * (1.0 + JITTER * jitter.max(0.0).min(1.0)))
+    Duration::from_secs_f64(doubled.min(LONGEST) * (1.0 + JITTER * jitter.clamp(0.0, 1.0)))
 }
 
 #[cfg(test)]

@@ -91,6 +91,10 @@ impl Worker {
     async fn claim_all(&self, running: &mut JoinSet<()>, shutdown: &CancellationToken) {
         while running.len() < self.settings.concurrency && !shutdown.is_cancelled() {
             match self.claim().await {
+                // The stop came while the claim was on its way.
+                Ok(Some(claimed)) if shutdown.is_cancelled() => {
+                    self.settle_until_written(&claimed, &Ended::Stopped, &CancellationToken::new()).await;
+                }
                 Ok(Some(claimed)) => {
                     let span = tracing::info_span!(
                         "job",
