@@ -15,6 +15,24 @@ pub const LOCK_FILE: &str = "migration_lock.toml";
 
 const SCRIPT: &str = "migration.sql";
 
+/// The bookkeeping table, by the name under which Prisma looks for it: whatever schema is the session's current one.
+pub const TABLE: &str = r#""_prisma_migrations""#;
+
+/// The advisory lock that `migrate deploy` takes first.
+pub const LOCK: i64 = 72_707_369;
+
+/// The bookkeeping table as Prisma makes it, where it is missing.
+pub const CREATE_TABLE: &str = r#"CREATE TABLE IF NOT EXISTS "_prisma_migrations" (
+    id                      VARCHAR(36) PRIMARY KEY NOT NULL,
+    checksum                VARCHAR(64) NOT NULL,
+    finished_at             TIMESTAMPTZ,
+    migration_name          VARCHAR(255) NOT NULL,
+    logs                    TEXT,
+    rolled_back_at          TIMESTAMPTZ,
+    started_at              TIMESTAMPTZ NOT NULL DEFAULT now(),
+    applied_steps_count     INTEGER NOT NULL DEFAULT 0
+)"#;
+
 /// A migration's file as the tree knows it, before its bytes are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {

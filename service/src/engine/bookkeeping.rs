@@ -1,0 +1,72 @@
+//! Reading back what a database says was applied to it.
+
+use tokio_postgres::SimpleQueryMessage;
+
+use super::Engine;
+use super::error::{EngineError, is_passing};
+use super::failure::ReplayError;
+use super::instance::Access;
+use crate::domain::bookkeeping::BookkeepingRow;
+use crate::domain::chain::{Checksum, Migration};
+use crate::domain::failure::{Failure, FailureKind};
+
+/// Set by the connection, so that they go before what the role's own SQL may have set for it.
+const OPTIONS: &str = "-c search_path=pg_catalog -c row_security=off -c statement_timeout=10s -c lock_timeout=10s \
+                       -c default_transaction_read_only=on -c client_encoding=UTF8";
+
+/// Whether there is a table, and whether it is an ordinary one: a view could compute its answer.
+const KIND: &str = "SELECT relkind::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = '_prisma_migrations'";
+
+const ROWS: &str = "SELECT migration_name::text, checksum::text, (finished_at IS NOT NULL)::text, \
+    (rolled_back_at IS NOT NULL)::text, applied_steps_count::text, (logs IS NOT NULL)::text \
+    FROM ONLY public._prisma_migrations ORDER BY started_at, finished_at, migration_name";
+
+impl Engine {
+    /// The rows of `public._prisma_migrations` in the order in which they began; none where there is no such table.
+    ///
+    /// In a fresh session of the branch's own role, never an administrator's: a pull request decides what stands under that name.
+    pub async fn bookkeeping(&self, access: &Access) -> Result<Vec<BookkeepingRow>, ReplayError> {
+        let client = self.connect_as(access, OPTIONS).await?;
+        let unreadable = |error: tokio_postgres::Error| match error.as_db_error() {
+            Some(refused) if !is_passing(refused.code().code()) => {
+                let mut failure = refuse(format!("Prisma's bookkeeping table cannot be read: {}", refused.message()));
+                failure.sqlstate = Some(refused.code().code().to_owned());
+                ReplayError::from(failure)
+            }
+            _ => EngineError::refused(format!("read the bookkeeping of {:?}", access.database))(error).into(),
+        };
+        let kind = client.simple_query(KIND).await.map_err(unreadable)?;
+        match cells(&kind).first().and_then(|row| row[0]) {
+            None => return Ok(Vec::new()),
+            Some("r") => {}
+            Some(_) => return Err(refuse("public._prisma_migrations is no ordinary table".to_owned()).into()),
+        }
+        let answer = client.simple_query(ROWS).await.map_err(unreadable)?;
+        Ok(cells(&answer).into_iter().map(|row| read(&row)).collect())
+    }
+}
+
+fn cells(answer: &[SimpleQueryMessage]) -> Vec<Vec<Option<&str>>> {
+    let rows = answer.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some((0..row.len()).map(|column| row.get(column)).collect()),
+        _ => None,
+    });
+    rows.collect()
+}
+
+/// Everything as text, because the table's columns may have been changed to any type.
+fn read(row: &[Option<&str>]) -> BookkeepingRow {
+    let text = |column: usize| row[column].unwrap_or_default();
+    BookkeepingRow {
+        migration: Migration { name: text(0).to_owned(), checksum: Checksum::recorded(text(1)) },
+        finished: text(2) == "true",
+        rolled_back: text(3) == "true",
+        steps: text(4).parse().unwrap_or_default(),
+        has_logs: text(5) == "true",
+    }
+}
+
+fn refuse(message: String) -> Failure {
+    Failure::of_file(FailureKind::Verification, "_prisma_migrations", "", message)
+        .with_hint("Does a migration change or replace _prisma_migrations? That table is Prisma's own.")
+}

@@ -1,0 +1,183 @@
+//! Instances: a database with the login role that owns what is in it and one that may read it.
+
+use super::error::EngineError;
+use super::ident::{Ident, InvalidIdent, Literal};
+use super::identity::{Identity, instance_name, trash_name};
+use super::layer::LayerNames;
+use super::{Engine, roles, takeover};
+use crate::domain::names;
+use crate::secret::Secret;
+
+/// An instance's names on the server; they change when it is published, replaced or frozen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceNames {
+    pub database: Ident,
+    pub role: Ident,
+    pub reader: Ident,
+}
+
+impl InstanceNames {
+    /// Database and role of one name, and its reader: how all instances are named.
+    pub fn of(name: &str) -> Result<Self, InvalidIdent> {
+        let reader = Ident::new(&names::reader(name))?;
+        Ok(Self { database: Ident::new(name)?, role: Ident::new(name)?, reader })
+    }
+
+    /// An instance's names before it is published.
+    pub fn new(id: &str) -> Result<Self, InvalidIdent> {
+        Self::of(&instance_name(id))
+    }
+
+    /// An instance's names after it was replaced.
+    pub fn trash(id: &str) -> Result<Self, InvalidIdent> {
+        Self::of(&trash_name(id))
+    }
+
+    /// How the owning role gets in.
+    pub fn access(&self, password: &Secret) -> Access {
+        Access {
+            database: self.database.as_str().to_owned(),
+            role: self.role.as_str().to_owned(),
+            password: password.clone(),
+        }
+    }
+
+    /// How the reading role gets in.
+    pub fn reader_access(&self, password: &Secret) -> Access {
+        Access { role: self.reader.as_str().to_owned(), ..self.access(password) }
+    }
+}
+
+/// A role's way into a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    pub database: String,
+    pub role: String,
+    pub password: Secret,
+}
+
+/// What a new instance begins with.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    Empty,
+    Layer(&'a LayerNames),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct InstanceSpec<'a> {
+    pub names: &'a InstanceNames,
+    pub password: &'a Secret,
+    pub reader_password: &'a Secret,
+    pub identity: &'a Identity,
+    pub source: Source<'a>,
+    /// Created as administrator in an empty one; a layer brings its own.
+    pub extensions: &'a [String],
+}
+
+impl Engine {
+    /// Makes an instance that only its own roles can reach. What it made of one that failed, it removes again.
+    pub async fn create_instance(&self, spec: &InstanceSpec<'_>) -> Result<(), EngineError> {
+        if let Some(name) = spec.extensions.iter().find(|name| !self.allowed_extensions.contains(name)) {
+            return Err(EngineError::ExtensionNotAllowed { name: name.clone() });
+        }
+        let made = self.make(spec).await;
+        if made.is_err()
+            && let Err(error) = self.discard(spec.names).await
+        {
+            tracing::warn!(database = spec.names.database.as_str(), %error, "a half-made instance is left to the sweep");
+        }
+        made
+    }
+
+    async fn make(&self, spec: &InstanceSpec<'_>) -> Result<(), EngineError> {
+        let doing = format!("create the instance {}", spec.names.database);
+        let refused = || EngineError::refused(doing.clone());
+        let client = self.client(&doing).await?;
+        let roles = roles::create(spec.names, spec.password, spec.reader_password, &self.limits);
+        client.batch_execute(&roles).await.map_err(refused())?;
+        self.create_database(&client, spec).await.map_err(refused())?;
+        client.batch_execute(&admit(spec)).await.map_err(refused())?;
+        drop(client);
+        let inside = self.client_in(&spec.names.database).await?;
+        let sql = match spec.source {
+            Source::Empty => furnish(&spec.names.role, spec.extensions)?,
+            Source::Layer(layer) => takeover::sql(&layer.owner, &spec.names.role),
+        };
+        inside.batch_execute(&sql).await.map_err(refused())
+    }
+
+    /// Nobody but an administrator gets in (`CONNECTION LIMIT 0`) before PUBLIC has lost what every new database grants it.
+    async fn create_database(
+        &self,
+        client: &tokio_postgres::Client,
+        spec: &InstanceSpec<'_>,
+    ) -> Result<(), tokio_postgres::Error> {
+        let database = &spec.names.database;
+        let Source::Layer(layer) = spec.source else {
+            let sql = format!("CREATE DATABASE {database} TEMPLATE template0 ENCODING 'UTF8' CONNECTION LIMIT 0");
+            return client.batch_execute(&sql).await;
+        };
+        let size = client
+            .query_one("select pg_catalog.pg_database_size($1::text::name) as size", &[&layer.database.as_str()])
+            .await?
+            .get("size");
+        let copies_files = self.server.copies_files(size);
+        let clone = |copies_files| {
+            let strategy = self.server.strategy(copies_files);
+            format!("CREATE DATABASE {database} TEMPLATE {} {strategy} CONNECTION LIMIT 0", layer.database)
+        };
+        match client.batch_execute(&clone(copies_files)).await {
+            // A file system that cannot do what `file_copy_method` asks.
+            Err(error) if copies_files && is_copying_refused(&error) => {
+                tracing::warn!(database = database.as_str(), "files cannot be cloned here; copying through the WAL");
+                client.batch_execute(&clone(false)).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The database's size on disk in bytes.
+    pub async fn database_size(&self, database: &Ident) -> Result<i64, EngineError> {
+        let doing = format!("measure the database {database}");
+        let client = self.client(&doing).await?;
+        let row = client
+            .query_opt(
+                "select pg_catalog.pg_database_size(oid) as size from pg_catalog.pg_database where datname = $1::text::name",
+                &[&database.as_str()],
+            )
+            .await
+            .map_err(EngineError::refused(doing))?;
+        let missing = || EngineError::Missing { what: "database", name: database.as_str().to_owned() };
+        Ok(row.ok_or_else(missing)?.get("size"))
+    }
+}
+
+/// System errors of copying, and `could not clone file` where it has no code of its own.
+fn is_copying_refused(error: &tokio_postgres::Error) -> bool {
+    let message = error.as_db_error().map_or("", |db| db.message());
+    message.contains("could not clone") || message.contains("could not copy")
+}
+
+/// The database's identity, and who may come in.
+fn admit(spec: &InstanceSpec<'_>) -> String {
+    let InstanceNames { database, role, reader } = spec.names;
+    format!(
+        "COMMENT ON DATABASE {database} IS {};
+         REVOKE ALL ON DATABASE {database} FROM PUBLIC;
+         GRANT CONNECT, TEMPORARY, CREATE ON DATABASE {database} TO {role};
+         GRANT CONNECT ON DATABASE {database} TO {reader};
+         ALTER DATABASE {database} CONNECTION LIMIT -1;",
+        Literal(&spec.identity.comment())
+    )
+}
+
+/// An empty database's schema `public`, as its owner's own, and the extensions that a plain role could not create.
+fn furnish(role: &Ident, extensions: &[String]) -> Result<String, InvalidIdent> {
+    let mut sql = format!(
+        "ALTER SCHEMA public OWNER TO {role}; REVOKE CREATE ON SCHEMA public FROM PUBLIC; SET search_path = public;"
+    );
+    for extension in extensions {
+        sql += &format!(" CREATE EXTENSION IF NOT EXISTS {} CASCADE;", Ident::new(extension)?);
+    }
+    Ok(sql)
+}

@@ -1,0 +1,65 @@
+//! What Offshoot has on the branch server, for sweeps and figures.
+
+use super::Engine;
+use super::error::EngineError;
+use super::identity::{Identity, is_ours};
+
+/// A database that Offshoot made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseRecord {
+    pub name: String,
+    /// None for one that was not finished.
+    pub identity: Option<Identity>,
+    /// Whether it is a complete layer.
+    pub template: bool,
+    pub size_bytes: i64,
+    pub connections: i64,
+}
+
+impl Engine {
+    /// Our databases, by name.
+    pub async fn inventory(&self) -> Result<Vec<DatabaseRecord>, EngineError> {
+        let doing = "list the databases of the branch server";
+        let client = self.client(doing).await?;
+        let rows = client
+            .query(
+                "select d.datname::text as name, pg_catalog.shobj_description(d.oid, 'pg_database') as comment,
+                        d.datistemplate as template,
+                        coalesce(pg_catalog.pg_database_size(d.oid), 0) as size,
+                        (select count(*) from pg_catalog.pg_stat_activity a where a.datid = d.oid) as connections
+                 from pg_catalog.pg_database d
+                 where d.datname <> all($1) and (d.datname like 'offshoot\\_%'
+                    or pg_catalog.shobj_description(d.oid, 'pg_database') like '{%\"offshoot\"%')
+                 order by d.datname",
+                &[&self.reserved],
+            )
+            .await
+            .map_err(EngineError::refused(doing))?;
+        let ours = rows.iter().filter(|row| is_ours(row.get("name"), row.get("comment")));
+        Ok(ours
+            .map(|row| DatabaseRecord {
+                name: row.get("name"),
+                identity: row.get::<_, Option<&str>>("comment").and_then(Identity::read),
+                template: row.get("template"),
+                size_bytes: row.get("size"),
+                connections: row.get("connections"),
+            })
+            .collect())
+    }
+
+    /// The names of our roles.
+    pub async fn roles(&self) -> Result<Vec<String>, EngineError> {
+        let doing = "list the roles of the branch server";
+        let client = self.client(doing).await?;
+        let rows = client
+            .query(
+                "select rolname::text as name, pg_catalog.shobj_description(oid, 'pg_authid') as comment
+                 from pg_catalog.pg_authid where rolname !~ '^pg_' order by rolname",
+                &[],
+            )
+            .await
+            .map_err(EngineError::refused(doing))?;
+        let ours = rows.iter().filter(|row| is_ours(row.get("name"), row.get("comment")));
+        Ok(ours.map(|row| row.get("name")).collect())
+    }
+}

@@ -1,0 +1,140 @@
+//! Running migrations as `prisma migrate deploy` does: one session of the branch's own role, Prisma's lock, each file whole as
+//! one message, and its row in the bookkeeping table before and after, in that same session, whatever the file did to it.
+
+use std::time::{Duration, Instant};
+
+use chrono::{SecondsFormat, Utc};
+use tokio_postgres::Error;
+use uuid::Uuid;
+
+use super::Engine;
+use super::error::EngineError;
+use super::failure::{ReplayError, Script, log_text};
+use super::ident::Literal;
+use super::instance::Access;
+use super::session::Session;
+use crate::domain::branch::AppliedMigration;
+use crate::domain::chain::{Migration, MigrationFile};
+use crate::domain::failure::FailureKind;
+use crate::domain::prisma::{CREATE_TABLE, LOCK, TABLE};
+
+/// As long as Prisma waits for its lock.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// How far a replay has come.
+#[derive(Debug, Clone, Copy)]
+pub enum Step<'a> {
+    Begun(&'a Migration),
+    Applied(&'a AppliedMigration),
+}
+
+impl Engine {
+    /// Runs migrations in their order. Those before a failure stay applied, as with Prisma; what the files say is only believed
+    /// after a look at the bookkeeping table in a session of its own.
+    pub async fn replay(
+        &self,
+        access: &Access,
+        files: &[MigrationFile],
+        observe: &mut (dyn FnMut(Step<'_>) + Send),
+    ) -> Result<Vec<AppliedMigration>, ReplayError> {
+        let deadline = tokio::time::Instant::now() + self.limits().job_timeout;
+        let session = self.session(access, deadline).await?;
+        session.prepare(access).await?;
+        let mut applied = Vec::with_capacity(files.len());
+        let mut outcome = Ok(());
+        for file in files {
+            observe(Step::Begun(&file.migration));
+            match session.apply(file).await {
+                Ok(done) => {
+                    observe(Step::Applied(&done));
+                    applied.push(done);
+                }
+                Err(stopped) => {
+                    outcome = Err(stopped);
+                    break;
+                }
+            }
+        }
+        drop(session);
+        match outcome {
+            Ok(()) => {
+                self.restore_login(access).await?;
+                Ok(applied)
+            }
+            Err(ReplayError::Author { failure, .. }) => Err(ReplayError::Author { failure, applied }),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Prisma's lock, then its table. Prisma makes the table even when there is nothing to apply.
+    async fn prepare(&self, access: &Access) -> Result<(), EngineError> {
+        let doing = format!("take Prisma's lock in {:?}", access.database);
+        let lock = format!("SELECT pg_catalog.pg_advisory_lock({LOCK})");
+        let taken = tokio::time::timeout(LOCK_WAIT, self.client.batch_execute(&lock)).await;
+        taken.map_err(|_| EngineError::TimedOut { doing: doing.clone() })?.map_err(EngineError::refused(doing))?;
+        let doing = format!("make Prisma's table in {:?}", access.database);
+        self.client.batch_execute(CREATE_TABLE).await.map_err(EngineError::refused(doing))
+    }
+
+    async fn apply(&self, file: &MigrationFile) -> Result<AppliedMigration, ReplayError> {
+        // Prisma reads files this way too: what is not UTF-8 becomes U+FFFD.
+        let text = String::from_utf8_lossy(&file.bytes);
+        let Migration { name, checksum } = &file.migration;
+        let script = Script { kind: FailureKind::Migration, name, path: &file.path, text: &text };
+        let id = Uuid::new_v4();
+        self.write_down(&script, &began(id, &file.migration)).await?;
+        let began = Instant::now();
+        let ran = self.run(&script).await;
+        let took = began.elapsed();
+        if let Err(ReplayError::Author { failure, .. }) = &ran {
+            // In a session that is gone or in a failed transaction, Prisma cannot either, and the row stays without a text.
+            let sql = format!("UPDATE {TABLE} SET \"logs\" = {} WHERE \"id\" = '{id}'", Literal(&log_text(failure)));
+            if let Err(error) = self.client.batch_execute(&sql).await {
+                tracing::debug!(code = error.code().map(|code| code.code()), "the failure's text was not recorded");
+            }
+        }
+        ran?;
+        self.write_down(&script, &finished(id)).await?;
+        let duration_ms = Some(took.as_secs_f64() * 1000.0);
+        Ok(AppliedMigration { name: name.clone(), checksum: checksum.clone(), duration_ms })
+    }
+
+    /// A statement of the bookkeeping, which fails by the fault of what ran in the session before it.
+    async fn write_down(&self, script: &Script<'_>, sql: &str) -> Result<(), ReplayError> {
+        let Err(error) = self.client.batch_execute(sql).await else { return Ok(()) };
+        Err(self.unrecorded(script, &error).await)
+    }
+
+    async fn unrecorded(&self, script: &Script<'_>, error: &Error) -> ReplayError {
+        if let Some(lost) = self.lost(error, script.path).await {
+            return lost.into();
+        }
+        match error.as_db_error() {
+            Some(refused) => script.unrecorded(refused).into(),
+            None => EngineError::Lost { doing: format!("record {:?} as applied", script.name) }.into(),
+        }
+    }
+}
+
+fn began(id: Uuid, migration: &Migration) -> String {
+    format!(
+        "INSERT INTO {TABLE} (\"id\", \"checksum\", \"started_at\", \"migration_name\") VALUES ('{id}', {}, '{}', {})",
+        Literal(migration.checksum.as_str()),
+        now(),
+        Literal(&migration.name)
+    )
+}
+
+fn finished(id: Uuid) -> String {
+    format!(
+        "UPDATE {TABLE} SET \"applied_steps_count\" = \"applied_steps_count\" + 1, \"finished_at\" = '{}' WHERE \"id\" = '{id}'",
+        now()
+    )
+}
+
+/// The clock's time and not `now()`, which stands still in a transaction that a file left open.
+fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true)
+}

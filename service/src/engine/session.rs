@@ -1,0 +1,162 @@
+//! Sessions of a branch's own role, in which a pull request's SQL runs, and how they end.
+
+use std::pin::pin;
+
+use futures_util::StreamExt;
+use tokio::time::Instant;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error, SimpleQueryMessage};
+
+use super::error::{EngineError, is_server_going};
+use super::failure::{ReplayError, Script};
+use super::instance::Access;
+use super::Engine;
+use crate::domain::failure::Failure;
+use crate::postgres::ConnectError;
+
+/// As Prisma's own engine begins: whatever the role's settings say, the schema is `public`.
+const BEGIN: &str = "SET search_path = \"public\"; SELECT pg_catalog.pg_backend_pid()";
+/// After a session was told to end, how long its last words may take.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// A session that an administrator can end from outside.
+pub(super) struct Session<'e> {
+    engine: &'e Engine,
+    pub(super) client: Client,
+    process: i32,
+    deadline: Instant,
+}
+
+/// How running a script ended before its end.
+struct Stop {
+    completed: usize,
+    error: Error,
+    by_deadline: bool,
+}
+
+impl Engine {
+    /// A fresh session of a branch's role, whose scripts together may run until `deadline`.
+    pub(super) async fn session(&self, access: &Access, deadline: Instant) -> Result<Session<'_>, EngineError> {
+        let client = self.connect_as(access, "").await?;
+        let doing = || EngineError::refused(format!("begin a session in {:?}", access.database));
+        let answer = client.simple_query(BEGIN).await.map_err(doing())?;
+        let process = answer.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+            _ => None,
+        });
+        let process = process.expect("pg_backend_pid() answers a number");
+        Ok(Session { engine: self, client, process, deadline })
+    }
+
+    /// Connects as a branch's role. SQL that ran as the role may have changed its password: then it is put back once.
+    pub(super) async fn connect_as(&self, access: &Access, options: &str) -> Result<Client, EngineError> {
+        let endpoint = self.administrator.with_database(&access.database);
+        let endpoint = endpoint.with_credentials(&access.role, &access.password).with_options(options);
+        match endpoint.connect().await {
+            Err(ConnectError::Refused { source, .. }) if source.code() == Some(&SqlState::INVALID_PASSWORD) => {
+                self.restore_login(access).await?;
+                Ok(endpoint.connect().await?)
+            }
+            connected => Ok(connected?),
+        }
+    }
+
+    async fn terminate(&self, process: i32) -> Result<(), EngineError> {
+        let doing = "end a session that ran out of time";
+        let client = self.client(doing).await?;
+        let end = client.execute("select pg_catalog.pg_terminate_backend($1)", &[&process]).await;
+        end.map(drop).map_err(EngineError::refused(doing))
+    }
+}
+
+impl Session<'_> {
+    /// Sends a file whole, as one message. The failure is the author's; an error is not.
+    pub(super) async fn run(&self, script: &Script<'_>) -> Result<(), ReplayError> {
+        if let Some(failure) = script.zero_byte() {
+            return Err(failure.into());
+        }
+        match self.send(script.text).await {
+            Ok(()) => Ok(()),
+            Err(Ended::Lost(error)) => Err(error.into()),
+            Err(Ended::Stopped(stop)) => Err(self.judge(script, &stop).await),
+        }
+    }
+
+    /// Counts what completes. Rows are read and dropped one by one; notices never get here.
+    async fn send(&self, text: &str) -> Result<(), Ended> {
+        let mut completed = 0;
+        let (mut by_deadline, mut deadline) = (false, self.deadline);
+        let stop = |completed, error, by_deadline| Ended::Stopped(Stop { completed, error, by_deadline });
+        let answers = self.client.simple_query_raw(text).await.map_err(|error| stop(0, error, false))?;
+        let mut answers = pin!(answers);
+        loop {
+            tokio::select! {
+                answer = answers.next() => match answer {
+                    None => return Ok(()),
+                    Some(Ok(SimpleQueryMessage::CommandComplete(_))) => completed += 1,
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return Err(stop(completed, error, by_deadline)),
+                },
+                () = tokio::time::sleep_until(deadline) => {
+                    if by_deadline {
+                        return Err(Ended::Lost(EngineError::Lost { doing: "end a session that ran out of time".to_owned() }));
+                    }
+                    // The server keeps what it has to say until the end, so only its last words tell which statement ran.
+                    self.engine.terminate(self.process).await.map_err(Ended::Lost)?;
+                    (by_deadline, deadline) = (true, Instant::now() + LAST_WORDS);
+                }
+            }
+        }
+    }
+
+    async fn judge(&self, script: &Script<'_>, stop: &Stop) -> ReplayError {
+        if stop.by_deadline {
+            return self.overrun(script, stop.completed).into();
+        }
+        if let Some(lost) = self.lost(&stop.error, script.path).await {
+            return lost.into();
+        }
+        match stop.error.as_db_error() {
+            Some(refused) => script.refused(stop.completed, refused).into(),
+            // The one message that a session of ours does not expect: the server asks for COPY's data.
+            None => {
+                let message = "the statement asks its client for data, and a file of SQL has none to send";
+                let hint = "COPY … FROM STDIN works only in psql. Write the rows as INSERT, or put them into a CSV seed.";
+                script.at_statement(message, stop.completed, None).with_hint(hint).into()
+            }
+        }
+    }
+
+    fn overrun(&self, script: &Script<'_>, completed: usize) -> Failure {
+        let limit = self.engine.limits().job_timeout;
+        let message = format!(
+            "the whole run took longer than the {} that a branch allows; this statement was running",
+            humantime::format_duration(limit)
+        );
+        let mut failure = script.at_statement(&message, completed, None);
+        failure.sqlstate = Some("57014".to_owned());
+        failure.hint = super::hints::hint("57014", "", "").map(str::to_owned);
+        failure
+    }
+
+    /// The error, if it is the server that went away. A session that was ended on a server that runs on was ended by what ran in it.
+    pub(super) async fn lost(&self, error: &Error, path: &str) -> Option<EngineError> {
+        let lost = || EngineError::Lost { doing: format!("run {path:?}") };
+        match error.code() {
+            None if is_unexpected_message(error) => None,
+            None => Some(lost()),
+            Some(code) if *code == SqlState::ADMIN_SHUTDOWN => (!self.engine.is_still_up().await).then(lost),
+            Some(code) => is_server_going(code.code()).then(lost),
+        }
+    }
+}
+
+enum Ended {
+    Stopped(Stop),
+    Lost(EngineError),
+}
+
+/// The driver's own complaint, which has no cause and is no closed connection.
+fn is_unexpected_message(error: &Error) -> bool {
+    !error.is_closed() && std::error::Error::source(error).is_none()
+}

@@ -1,0 +1,13 @@
+//! What a clone of a layer holds, made its new owner's.
+
+use super::ident::{Ident, Literal};
+
+/// SQL for an administrator's session in the clone, with `search_path` fixed: afterwards nothing there speaks of the layer's owner.
+///
+/// `REASSIGN OWNED` leaves default privileges, policies for the role and grants on other people's objects alone, and `DROP OWNED`
+/// then removes them, so that the layer's owner can be dropped one day: they are made anew for the new owner in between.
+pub(super) fn sql(from: &Ident, to: &Ident) -> String {
+    let body = include_str!("takeover.sql");
+    let body = body.replace("$FROM", &Literal(from.as_str()).to_string());
+    body.replace("$TO", &Literal(to.as_str()).to_string())
+}
