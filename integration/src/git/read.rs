@@ -89,37 +89,35 @@ impl GitRepository {
         if let Some(listing) = known {
             return Ok(listing);
         }
-        let mut entries = Vec::new();
-        self.list(&self.local(), tree, b"", recursive, &mut entries)?;
-        let listing = Arc::new(entries);
+        let listing = Arc::new(self.list(tree, recursive)?);
         self.listings.lock().expect("no listing panics").insert((tree, recursive), Arc::clone(&listing));
         Ok(listing)
     }
 
-    fn list(
-        &self,
-        local: &gix::Repository,
-        tree: Sha,
-        prefix: &[u8],
-        recursive: bool,
-        entries: &mut Vec<TreeEntry>,
-    ) -> Result<()> {
+    /// Subtrees are listed through what is known already: most of them are the same in the next commit.
+    fn list(&self, tree: Sha, recursive: bool) -> Result<Vec<TreeEntry>> {
+        let local = self.local();
         let found = local.find_tree(tree.0).with_context(|| format!("read the tree {tree}"))?;
+        let mut entries = Vec::new();
         for entry in found.iter() {
             let entry = entry.with_context(|| format!("decode the tree {tree}"))?;
-            let kind = EntryKind::from_git(entry.kind());
-            let sha = Sha(entry.object_id());
-            let path = [prefix, entry.filename()].concat();
+            let (kind, sha) = (EntryKind::from_git(entry.kind()), Sha(entry.object_id()));
+            let path = entry.filename().to_vec();
             let size = match kind {
                 EntryKind::Tree | EntryKind::Submodule => None,
                 _ => Some(local.find_header(sha.0)?.size()),
             };
             entries.push(TreeEntry { path: path.clone(), kind, sha, size });
             if recursive && kind == EntryKind::Tree {
-                self.list(local, sha, &[&path, b"/".as_slice()].concat(), true, entries)?;
+                let below = self.tree(sha, true)?;
+                let placed = |child: &TreeEntry| TreeEntry {
+                    path: [&path, b"/".as_slice(), &child.path].concat(),
+                    ..child.clone()
+                };
+                entries.extend(below.iter().map(placed));
             }
         }
-        Ok(())
+        Ok(entries)
     }
 
     /// The bytes of a blob; none if there is no such object or it is not a blob.

@@ -39,6 +39,18 @@ pub(crate) async fn installations(
     Ok(paging.answer(&all, &target))
 }
 
+/// `GET /app/installations/{id}`
+pub(crate) async fn installation_by_id(
+    Shared(hub): Shared<Arc<Hub>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<u64>,
+) -> Answer {
+    caller.require_app()?;
+    let state = hub.state();
+    let installation = state.installations.get(&id).ok_or_else(ApiError::not_found)?;
+    Ok(Json(state.installation_json(installation)))
+}
+
 /// `GET /repos/{owner}/{repo}/installation`
 pub(crate) async fn installation(
     Shared(hub): Shared<Arc<Hub>>,

@@ -16,6 +16,7 @@ pub(crate) fn all(hub: Arc<Hub>) -> Router {
     Router::new()
         .route("/app", get(app::show))
         .route("/app/installations", get(app::installations))
+        .route("/app/installations/{id}", get(app::installation_by_id))
         .route("/app/installations/{id}/access_tokens", post(app::create_token))
         .route("/installation/repositories", get(app::repositories))
         .route("/rate_limit", get(rate_limit::show))

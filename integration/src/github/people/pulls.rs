@@ -165,7 +165,8 @@ impl SimulatedGitHub {
         self.announce_as_author(&state, id, number, "closed", json!({}))
     }
 
-    /// Opens a pull request again that was closed and not merged.
+    /// Opens a pull request again that was closed and not merged. Its head is where its branch is by now; if that was
+    /// deleted, it cannot be reopened.
     pub fn reopen(&self, full_name: &str, number: u64) -> Result<()> {
         let mut state = self.hub.state();
         let id = state.named(full_name)?;
@@ -173,7 +174,11 @@ impl SimulatedGitHub {
         if pull.is_open() || pull.merged_at.is_some() {
             bail!("{full_name}#{number} is open or merged: it cannot be reopened");
         }
-        state.touch_pull(id, number)?.closed_at = None;
+        let gone = || format!("the head repository of {full_name}#{number} was deleted");
+        let head = state.side_at(pull.head.repository.with_context(gone)?, &pull.head.git_ref)?;
+        let base = state.side_at(id, &pull.base.git_ref)?;
+        let pull = state.touch_pull(id, number)?;
+        (pull.head, pull.base, pull.closed_at) = (head, base, None);
         state.refresh_merge(id, number)?;
         self.announce_as_author(&state, id, number, "reopened", json!({}))
     }

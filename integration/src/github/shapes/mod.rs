@@ -13,6 +13,7 @@ use super::model::AccountKind;
 use super::state::State;
 
 pub(crate) use app::permissions;
+pub(crate) use reports::suite_id;
 pub(crate) use repository::Detail;
 
 /// A time as GitHub writes it.

@@ -118,6 +118,21 @@ async fn heads_are_forced_rebased_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_reopened_pull_request_is_where_its_branch_is() {
+    let world = world().await;
+    let github = &world.github;
+    github.close(REPOSITORY, 1).unwrap();
+    let pushed = github.push(REPOSITORY, "feature", &[Change::write("x", "1")]).unwrap();
+    assert_eq!(last(&world)["ref"], "refs/heads/feature", "a closed pull request is not synchronized");
+    assert_eq!(github.head_sha(REPOSITORY, 1).unwrap(), world.head);
+    github.reopen(REPOSITORY, 1).unwrap();
+    assert_eq!(last(&world)["pull_request"]["head"]["sha"], pushed.to_string());
+    github.delete_branch(REPOSITORY, "feature").unwrap();
+    assert!(github.reopen(REPOSITORY, 1).is_err());
+    world.assert_true_to_github();
+}
+
+#[tokio::test]
 async fn a_conflict_makes_a_pull_request_unmergeable() {
     let world = world().await;
     let github = &world.github;

@@ -13,6 +13,8 @@ async fn the_app_signs_in_and_sees_its_installations() {
     assert_eq!((app.status, &app.body["id"]), (200, &json!(4242)));
     let installations = world.as_app(Method::GET, "/app/installations", Value::Null).await;
     assert_eq!(installations.body[0]["account"]["login"], "acme");
+    let one = format!("/app/installations/{}", installations.body[0]["id"]);
+    assert_eq!(world.as_app(Method::GET, &one, Value::Null).await.body["target_type"], "Organization");
     let repositories = world.get("/installation/repositories").await;
     assert_eq!(repositories.body["repositories"][0]["full_name"], REPOSITORY);
     for (id, issued, expires) in [(1, -60, 540), (4242, -60, 700), (4242, 60, 540), (4242, -900, -300)] {

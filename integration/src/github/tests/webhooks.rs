@@ -90,6 +90,7 @@ async fn people_ask_for_checks_again_and_touch_comments() {
     let new = json!({ "name": "offshoot", "head_sha": world.head, "conclusion": "failure" });
     world.post("/repos/acme/shop/check-runs", new).await;
     world.github.rerequest_check(REPOSITORY, world.head, "offshoot").unwrap();
+    world.github.rerequest_all_checks(REPOSITORY, world.head).unwrap();
     assert!(world.github.rerequest_check(REPOSITORY, world.first, "offshoot").is_err());
     let comment = world.github.comment(REPOSITORY, 1, "bob", "/offshoot reset").unwrap();
     world.github.edit_comment(REPOSITORY, comment, "ann", "/offshoot no").unwrap();
@@ -101,6 +102,7 @@ async fn people_ask_for_checks_again_and_touch_comments() {
         actions,
         [
             ("check_run", "rerequested"),
+            ("check_suite", "rerequested"),
             ("issue_comment", "created"),
             ("issue_comment", "edited"),
             ("issue_comment", "deleted")
