@@ -83,6 +83,7 @@ impl Deliveries {
 
     pub(crate) fn set_url(&self, url: Option<String>) {
         self.outbox().url = url;
+        self.wake.notify_one();
     }
 
     /// Records a delivery and, if there is a receiver, queues it. Returns its GUID.
@@ -190,8 +191,10 @@ impl Deliveries {
         if outbox.held {
             return None;
         }
+        // Without an address what is queued stays queued.
+        let url = outbox.url.clone()?;
         let (index, signing) = outbox.queue.pop_front()?;
-        let (url, delivery) = (outbox.url.clone()?, &outbox.log[index]);
+        let delivery = &outbox.log[index];
         let mut request = client
             .post(url)
             .header("Content-Type", "application/json")
