@@ -82,6 +82,8 @@ create table pull_requests (
     approved_by text,
     -- Said of the pull request as a whole, when there is no branch to say it of: a wrong configuration, no chain.
     notice jsonb,
+    -- The head for which somebody removed the branches: none are made for it until they are asked for.
+    unwanted_sha text,
     primary key (repository, number)
 );
 create index pull_requests_open on pull_requests (repository, base_ref) where open;

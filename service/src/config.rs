@@ -64,17 +64,8 @@ pub struct DatabaseArgs {
     pub secret_key: Option<Secret>,
 
     /// Extensions that a repository's `.offshoot.toml` may ask for
-    #[arg(
-        long,
-        env = "OFFSHOOT_ALLOWED_EXTENSIONS",
-        value_delimiter = ',',
-        default_value = "pgcrypto,citext,uuid-ossp,pg_trgm,btree_gin,btree_gist,hstore,ltree,unaccent,intarray,fuzzystrmatch,tablefunc,cube,earthdistance,vector"
-    )]
+    #[arg(long, env = "OFFSHOOT_ALLOWED_EXTENSIONS", value_delimiter = ',', default_value = ALLOWED_EXTENSIONS)]
     pub allowed_extensions: Vec<String>,
-
-    /// Spares per template
-    #[arg(long, env = "OFFSHOOT_POOL_SIZE", default_value_t = 4)]
-    pub pool_size: usize,
 }
 
 /// How the service speaks to GitHub.
@@ -86,7 +77,7 @@ pub struct GithubArgs {
 
     /// The GitHub App's number
     #[arg(long, env = "OFFSHOOT_GITHUB_APP_ID", value_name = "NUMBER")]
-    pub github_app_id: Option<u64>,
+    pub github_app_id: Option<i64>,
 
     /// The App's private key, as PEM
     #[arg(long, env = "OFFSHOOT_GITHUB_APP_PRIVATE_KEY", hide_env_values = true, value_parser = secret)]
@@ -140,7 +131,7 @@ impl GithubArgs {
             (Some(id), None) => Credentials::App { id, private_key: self.private_key()? },
             (None, Some(token)) => Credentials::Token(token.clone()),
         };
-        Ok(GithubSettings::new(self.github_api_url.clone(), credentials))
+        Ok(GithubSettings { api_url: self.github_api_url.clone(), ..GithubSettings::new(credentials) })
     }
 
     fn private_key(&self) -> anyhow::Result<Secret> {
@@ -162,7 +153,24 @@ impl GithubArgs {
     }
 }
 
+/// What a repository may ask for unless the operator says otherwise: extensions that read and write nothing but their own database.
+const ALLOWED_EXTENSIONS: &str = "pgcrypto,citext,uuid-ossp,pg_trgm,btree_gin,btree_gist,hstore,ltree,unaccent,intarray,\
+    fuzzystrmatch,tablefunc,cube,earthdistance,vector";
+
 impl DatabaseArgs {
+    /// An embedded server in a directory, and the defaults for the rest.
+    pub fn embedded(data_dir: PathBuf, postgres_bin: Option<PathBuf>) -> Self {
+        Self {
+            database_url: None,
+            branch_server_url: None,
+            branch_address: None,
+            data_dir,
+            postgres_bin,
+            secret_key: None,
+            allowed_extensions: ALLOWED_EXTENSIONS.split(',').map(|name| name.trim().to_owned()).collect(),
+        }
+    }
+
     /// Checks what the parser of the command line must not: it would print what it refuses.
     pub fn check(&self) -> anyhow::Result<()> {
         check_postgres_url("OFFSHOOT_DATABASE_URL", self.database_url.as_ref())?;

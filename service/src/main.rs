@@ -1,1 +1,6 @@
-fn main() {}
+//! The `offshoot` binary.
+
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    offshoot::cli::run().await
+}

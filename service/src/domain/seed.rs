@@ -58,6 +58,12 @@ pub struct SeedDigest(String);
 impl SeedDigest {
     /// None for no files: an empty seed is no seed.
     pub fn of(files: &[SeedFile]) -> Option<Self> {
+        let files: Vec<SeededFile> = files.iter().map(SeedFile::seeded).collect();
+        Self::of_seeded(&files)
+    }
+
+    /// The same of files that were run.
+    pub fn of_seeded(files: &[SeededFile]) -> Option<Self> {
         if files.is_empty() {
             return None;
         }

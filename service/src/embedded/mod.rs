@@ -167,6 +167,11 @@ impl Embedded {
         &self.installation.bin
     }
 
+    /// Leaves the server running for others to use; the next start takes it over.
+    pub fn leave_running(mut self) {
+        self.running = false;
+    }
+
     /// Ends all sessions and stops the server, having written everything to disk.
     pub async fn stop(mut self) -> Result<(), EmbeddedError> {
         self.running = false;

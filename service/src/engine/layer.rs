@@ -103,6 +103,17 @@ impl Engine {
         inside.batch_execute(&sql).await.map_err(EngineError::refused(doing))
     }
 
+    /// Whether nobody builds the layer of this key now.
+    pub async fn layer_is_unattended(&self, key: &str) -> Result<bool, EngineError> {
+        let doing = format!("ask whether the layer {key} is being built");
+        let session = self.administrator.connect().await?;
+        let row = session
+            .query_one("select pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended($1, 0)) as free", &[&key])
+            .await
+            .map_err(EngineError::refused(doing))?;
+        Ok(row.get("free"))
+    }
+
     /// Drops a layer and its role. A layer that is not there is no error.
     pub async fn drop_layer(&self, layer: &LayerNames) -> Result<(), EngineError> {
         self.drop_database(&layer.database).await?;

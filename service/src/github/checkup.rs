@@ -1,5 +1,7 @@
 //! Whether the credentials suffice: for `offshoot doctor`.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::Github;
@@ -75,6 +77,17 @@ pub enum Checkup {
     },
     /// Fine-grained tokens do not tell their permissions: `scopes` is then none, and nothing is known.
     Token { login: String, scopes: Option<Vec<String>> },
+}
+
+impl fmt::Display for Checkup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::App { name, installations, .. } => {
+                write!(f, "the App {name}, with all permissions, installed on {} accounts", installations.len())
+            }
+            Self::Token { login, .. } => write!(f, "the token of {login}"),
+        }
+    }
 }
 
 impl Checkup {

@@ -9,7 +9,7 @@ use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
-pub use lists::{Count, Filter, Listed, counts, expired, list};
+pub use lists::{Count, Filter, Listed, counts, expired, list, live_names};
 
 use super::StoreError;
 use super::query::{FromRow, get, json, json_optional, parsed, parsed_optional, query};
@@ -168,6 +168,19 @@ pub async fn of_pull(client: &impl GenericClient, pull: PullId) -> Result<Vec<Br
              database_name, applied, failure, findings, seeded, timings, reason, protected, reset_requested,
              created_at, ready_at, expires_at
          from branches where repository = $1 and pull_request = $2 and state <> 'deleted' order by database",
+    )
+    .all(client, &[&pull.repository, &pull.number])
+    .await
+}
+
+/// The last branch of each of a pull request's databases, deleted or not, by their labels.
+pub async fn last_of_pull(client: &impl GenericClient, pull: PullId) -> Result<Vec<Branch>, StoreError> {
+    query(
+        "list a pull request's last branches",
+        "select distinct on (database) id, repository, pull_request, database, state, generation, head_sha,
+             database_sha, base_ref, database_name, applied, failure, findings, seeded, timings, reason, protected,
+             reset_requested, created_at, ready_at, expires_at
+         from branches where repository = $1 and pull_request = $2 order by database, id desc",
     )
     .all(client, &[&pull.repository, &pull.number])
     .await

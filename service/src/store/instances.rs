@@ -28,6 +28,13 @@ pub struct InstanceNames {
     pub role: String,
 }
 
+impl InstanceNames {
+    /// A database and a role of the same name, as the engine names them.
+    pub fn both(name: &str) -> Self {
+        Self { database: name.to_owned(), role: name.to_owned() }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstanceState {
     /// A generation on its way; left behind by a crash, it is only good for the trash.
@@ -173,6 +180,17 @@ pub async fn preparing_of(
         "list a branch's unfinished instances",
         "select id, branch, state, database_name, role_name, created_at
          from instances where branch = $1 and state = 'preparing' order by created_at, id",
+    )
+    .all(client, &[&branch])
+    .await
+}
+
+/// All that stands, or may stand, for a branch.
+pub async fn of_branch(client: &impl GenericClient, branch: BranchId) -> Result<Vec<Instance>, StoreError> {
+    query(
+        "list a branch's instances",
+        "select id, branch, state, database_name, role_name, created_at
+         from instances where branch = $1 order by created_at, id",
     )
     .all(client, &[&branch])
     .await

@@ -162,3 +162,11 @@ pub async fn forget(client: &impl GenericClient, key: &LayerKey) -> Result<(), S
     query("forget a layer", "delete from layers where key = $1").execute(client, &[&key.as_str()]).await?;
     Ok(())
 }
+
+/// The same by the layer's name on the server, which is all that a failed clone knows of it.
+pub async fn forget_database(client: &impl GenericClient, database_name: &str) -> Result<(), StoreError> {
+    query("forget a layer by its name", "delete from layers where database_name = $1")
+        .execute(client, &[&database_name])
+        .await?;
+    Ok(())
+}

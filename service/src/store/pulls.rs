@@ -1,27 +1,14 @@
 //! Pull requests as last heard of.
 
 use deadpool_postgres::GenericClient;
-use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
 use super::StoreError;
 use super::query::{FromRow, get, json_optional, parsed, parsed_optional, query};
-use crate::domain::failure::Failure;
 use crate::domain::ids::{Oid, PullId};
 use crate::domain::pull::PullRequest;
-
-/// What is said of a pull request as a whole, when there is no branch to say it of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Notice {
-    /// The configuration or the chain cannot be read, by the author's or the repository's fault.
-    Failure { failure: Failure },
-    /// There is nothing to make a database of.
-    NoChain,
-    /// Another reason for there being no branch, for people.
-    Reason { text: String },
-}
+use crate::domain::report::Notice;
 
 /// The consent of a maintainer to run a fork's head commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +22,10 @@ pub struct Approval {
 pub struct StoredPull {
     pub pull: PullRequest,
     pub approval: Option<Approval>,
+    /// Said of it as a whole, where there is no branch to say it of.
     pub notice: Option<Notice>,
+    /// The head for which somebody removed the branches: none are made before there is another, or they are asked for.
+    pub unwanted_sha: Option<Oid>,
 }
 
 impl FromRow for StoredPull {
@@ -59,7 +49,8 @@ impl FromRow for StoredPull {
             (Some(sha), Some(by)) => Some(Approval { sha, by }),
             _ => None,
         };
-        Ok(Self { pull, approval, notice: json_optional(row, "notice")? })
+        let unwanted_sha = parsed_optional(row, "unwanted_sha")?;
+        Ok(Self { pull, approval, notice: json_optional(row, "notice")?, unwanted_sha })
     }
 }
 
@@ -111,7 +102,8 @@ pub async fn find(client: &impl GenericClient, id: PullId) -> Result<Option<Stor
     query(
         "find a pull request",
         "select repository, number, open, merged, draft, title, author, head_sha, head_ref, head_repository,
-             from_fork, base_ref, base_sha, github_updated_at, approved_sha, approved_by, notice
+             from_fork, base_ref, base_sha, github_updated_at, approved_sha, approved_by, notice,
+             unwanted_sha
          from pull_requests where repository = $1 and number = $2",
     )
     .optional(client, &[&id.repository, &id.number])
@@ -123,7 +115,8 @@ pub async fn open_of(client: &impl GenericClient, repository: i64) -> Result<Vec
     query(
         "list a repository's open pull requests",
         "select repository, number, open, merged, draft, title, author, head_sha, head_ref, head_repository,
-             from_fork, base_ref, base_sha, github_updated_at, approved_sha, approved_by, notice
+             from_fork, base_ref, base_sha, github_updated_at, approved_sha, approved_by, notice,
+             unwanted_sha
          from pull_requests where repository = $1 and open order by number",
     )
     .all(client, &[&repository])
@@ -139,7 +132,8 @@ pub async fn open_on_base(
     query(
         "list the open pull requests onto a base",
         "select repository, number, open, merged, draft, title, author, head_sha, head_ref, head_repository,
-             from_fork, base_ref, base_sha, github_updated_at, approved_sha, approved_by, notice
+             from_fork, base_ref, base_sha, github_updated_at, approved_sha, approved_by, notice,
+             unwanted_sha
          from pull_requests where repository = $1 and base_ref = $2 and open order by number",
     )
     .all(client, &[&repository, &base_ref])
@@ -158,6 +152,21 @@ pub async fn set_notice(
     .execute(client, &[&id.repository, &id.number, &notice.map(Json)])
     .await?;
     known(stored, id)
+}
+
+/// Stores that no branch is wanted for a head, or that one is wanted again. A pull request that is not known wants one anyway.
+pub async fn set_unwanted(
+    client: &impl GenericClient,
+    id: PullId,
+    sha: Option<&Oid>,
+) -> Result<(), StoreError> {
+    query(
+        "store whether a pull request's branches are wanted",
+        "update pull_requests set unwanted_sha = $3 where repository = $1 and number = $2",
+    )
+    .execute(client, &[&id.repository, &id.number, &sha.map(Oid::as_str)])
+    .await?;
+    Ok(())
 }
 
 /// Stores that a maintainer lets a fork's head commit run. It holds for that commit alone.

@@ -15,13 +15,37 @@ const LISTED: usize = 25;
 /// The comment's text, or none where there is nothing worth a comment.
 pub fn comment(subject: &Subject<'_>) -> Option<String> {
     let mut text = format!("{COMMENT_MARKER}\n");
-    if subject.branches.is_empty() {
-        text.push_str(&notice(subject.notice?, subject)?);
+    if let Some(notice) = subject.notice {
+        // Nothing to say, unless branches are there to speak of.
+        match self::notice(notice, subject) {
+            Some(said) => text.push_str(&said),
+            None if subject.branches.is_empty() => return None,
+            None => {}
+        }
+    } else if subject.branches.is_empty() {
+        return None;
     }
     for branch in subject.branches {
-        text.push_str(&section(branch, subject));
+        text.push_str(&description(branch, subject.branches.len() > 1));
+        if !matches!(branch.state, BranchState::Deleting | BranchState::Deleted) {
+            text.push_str(&connect(branch, subject));
+        }
     }
     Some(cut(text))
+}
+
+/// What there is to say of one branch, without how to reach it.
+pub fn description(branch: &Branch, several: bool) -> String {
+    let mut text = format!("### {}\n\n", headline(branch, several));
+    let _ = writeln!(text, "{}\n", summary(branch));
+    if let Some(failure) = branch.failure.as_ref().filter(|_| branch.state == BranchState::Failed) {
+        let _ = writeln!(text, "{}", failed(failure));
+    }
+    if branch.state == BranchState::Ready || branch.state == BranchState::Failed {
+        text.push_str(&applied(&branch.applied));
+        text.push_str(&findings(branch));
+    }
+    text
 }
 
 fn notice(notice: &Notice, subject: &Subject<'_>) -> Option<String> {
@@ -37,22 +61,6 @@ fn notice(notice: &Notice, subject: &Subject<'_>) -> Option<String> {
             plain(message)
         )),
     }
-}
-
-fn section(branch: &Branch, subject: &Subject<'_>) -> String {
-    let mut text = format!("### {}\n\n", headline(branch, subject.branches.len() > 1));
-    let _ = writeln!(text, "{}\n", summary(branch));
-    if let Some(failure) = branch.failure.as_ref().filter(|_| branch.state == BranchState::Failed) {
-        let _ = writeln!(text, "{}", failed(failure));
-    }
-    if branch.state == BranchState::Ready || branch.state == BranchState::Failed {
-        text.push_str(&applied(&branch.applied));
-        text.push_str(&findings(branch));
-    }
-    if !matches!(branch.state, BranchState::Deleting | BranchState::Deleted) {
-        text.push_str(&connect(branch, subject));
-    }
-    text
 }
 
 fn headline(branch: &Branch, several: bool) -> String {

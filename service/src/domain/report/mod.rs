@@ -12,7 +12,7 @@ mod findings;
 mod markdown;
 mod verdict;
 
-pub use comment::comment;
+pub use comment::{comment, description};
 pub use verdict::verdict;
 
 /// How a check run ends.

@@ -11,11 +11,11 @@ const TITLE_LIMIT: usize = 139;
 
 /// What is said of the pull request's head commit.
 pub fn verdict(subject: &Subject<'_>) -> Verdict {
-    let (status, title) = match (subject.branches, subject.notice) {
-        ([], Some(notice)) => of_notice(notice),
-        ([], None) if !subject.pull.open => completed(Conclusion::Neutral, "The pull request is closed"),
-        ([], None) => (CheckStatus::Queued, "Waiting for its turn".to_owned()),
-        (branches, _) => of_branches(branches),
+    let (status, title) = match (subject.notice, subject.branches) {
+        (Some(notice), _) if subject.pull.open => of_notice(notice),
+        (_, []) if !subject.pull.open => completed(Conclusion::Neutral, "The pull request is closed"),
+        (_, []) => (CheckStatus::Queued, "Waiting for its turn".to_owned()),
+        (_, branches) => of_branches(branches),
     };
     let summary = super::comment(subject).unwrap_or_else(|| title.clone());
     Verdict {
@@ -106,7 +106,7 @@ fn failed(failure: &Failure) -> String {
 fn annotations(subject: &Subject<'_>) -> Vec<Annotation> {
     let of_branches = subject.branches.iter().filter(|branch| branch.state == BranchState::Failed);
     let of_notice = match subject.notice {
-        Some(Notice::Configuration { failure }) if subject.branches.is_empty() => Some(failure.as_ref()),
+        Some(Notice::Configuration { failure }) => Some(failure.as_ref()),
         _ => None,
     };
     of_branches

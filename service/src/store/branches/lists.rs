@@ -109,3 +109,20 @@ pub async fn counts(client: &impl GenericClient) -> Result<Vec<Count>, StoreErro
     .all(client, &[])
     .await
 }
+
+struct Name(String);
+
+impl FromRow for Name {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self(get(row, "database_name")?))
+    }
+}
+
+/// The names that belong to branches which are not deleted.
+pub async fn live_names(client: &impl GenericClient) -> Result<Vec<String>, StoreError> {
+    let names: Vec<Name> =
+        query("list the live branches' names", "select database_name from branches where state <> 'deleted'")
+            .all(client, &[])
+            .await?;
+    Ok(names.into_iter().map(|Name(name)| name).collect())
+}

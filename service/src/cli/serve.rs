@@ -1,0 +1,52 @@
+//! `offshoot serve`, and the health check that a container runs against it.
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Exit, Stop};
+use crate::config::ServeArgs;
+use crate::service::Service;
+use crate::telemetry;
+
+pub(super) async fn run(args: ServeArgs) -> Result<Exit, Stop> {
+    telemetry::log(false);
+    // A wrong setting is the caller's to mend, and said before anything starts.
+    args.webhook_secrets().map_err(Stop::usage)?;
+    args.github.settings().map_err(Stop::usage)?;
+    args.databases.check().map_err(Stop::usage)?;
+    args.databases.vault().map_err(Stop::usage)?;
+    let service = Service::start(&args, telemetry::figures()?).await?;
+    service.run_until(terminated()).await?;
+    Ok(Exit::Done)
+}
+
+/// Ends when the process is asked to end.
+pub(super) async fn terminated() {
+    let asked = async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::io::Result::Ok(())
+    };
+    if let Err(error) = asked.await {
+        tracing::error!(%error, "signals cannot be heard; only a kill ends this process");
+        std::future::pending::<()>().await;
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct HealthArgs {
+    /// Where the service listens
+    #[arg(long, env = "OFFSHOOT_LISTEN", default_value = "127.0.0.1:8080", value_name = "HOST:PORT")]
+    listen: std::net::SocketAddr,
+}
+
+pub(super) async fn health(args: HealthArgs) -> Result<Exit, Stop> {
+    let host = if args.listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { args.listen.ip().to_string() };
+    let url = format!("http://{host}:{}/healthz", args.listen.port());
+    let response = reqwest::get(&url).await.with_context(|| format!("{url} does not answer"))?;
+    Ok(if response.status().is_success() { Exit::Done } else { Exit::Failed })
+}

@@ -1,0 +1,77 @@
+//! How a job ends that could not do its work. The author's mistakes are not among these: they are results.
+
+use chrono::{DateTime, Utc};
+
+use crate::engine::EngineError;
+use crate::github::GithubError;
+use crate::queue::Outcome;
+use crate::source::SourceError;
+use crate::store::StoreError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// Somebody asked to come back later; nothing is wrong.
+    #[error("{why}; waiting until {until}")]
+    Wait { until: DateTime<Utc>, why: String },
+    /// Worth another try, after a pause.
+    #[error(transparent)]
+    Retry(anyhow::Error),
+}
+
+impl JobError {
+    /// What a pull request may be told of it: whose trouble it is, without internals.
+    pub fn for_people(&self) -> String {
+        match self {
+            Self::Wait { why, .. } => why.clone(),
+            Self::Retry(error) if error.is::<GithubError>() || error.is::<SourceError>() => {
+                format!("GitHub could not be asked ({error})")
+            }
+            Self::Retry(error) => match error.downcast_ref::<EngineError>() {
+                Some(EngineError::ExtensionNotAllowed { name }) => format!(
+                    "the extension `{name}` is not on the operator's allow-list (OFFSHOOT_ALLOWED_EXTENSIONS)"
+                ),
+                Some(_) => "the branch server did not do its part; the operator finds the cause in the log".to_owned(),
+                None => "an internal error; the operator finds the cause in the log".to_owned(),
+            },
+        }
+    }
+}
+
+impl From<JobError> for Outcome {
+    fn from(error: JobError) -> Self {
+        match error {
+            JobError::Wait { until, why } => Self::Snooze { until, why },
+            JobError::Retry(error) => Self::Retry(error),
+        }
+    }
+}
+
+impl From<StoreError> for JobError {
+    fn from(error: StoreError) -> Self {
+        Self::Retry(error.into())
+    }
+}
+
+impl From<EngineError> for JobError {
+    fn from(error: EngineError) -> Self {
+        Self::Retry(error.into())
+    }
+}
+
+impl From<GithubError> for JobError {
+    fn from(error: GithubError) -> Self {
+        match error {
+            GithubError::Wait { until, .. } => Self::Wait { until, why: error.to_string() },
+            error => Self::Retry(error.into()),
+        }
+    }
+}
+
+impl From<SourceError> for JobError {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Wait { until, why } => Self::Wait { until, why },
+            error => Self::Retry(error.into()),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Reads the chain at a base's new tip and builds its layer, before a pull request waits for it.
+
+use super::prepare::{Preparer, ensure_layer};
+use super::reading::{ReadError, Reader};
+use super::{JobError, Worker};
+use crate::domain::ids::Oid;
+use crate::store::repositories;
+
+impl Worker {
+    pub(super) async fn follow_base(&self, repository: i64, tip: &Oid) -> Result<(), JobError> {
+        let client = self.store.client().await?;
+        let Some(known) = repositories::find(&client, repository).await?.filter(|known| !known.removed) else {
+            return Ok(());
+        };
+        drop(client);
+        let facts = known.facts;
+        let source = self.github.repository(&facts.name, facts.installation);
+        let reader = Reader { store: &self.store, source: &source, repository };
+        let bases = match reader.base(tip).await {
+            Ok(bases) => bases,
+            // A pull request that needs it is told.
+            Err(ReadError::Notice(_)) => return Ok(()),
+            Err(ReadError::Source(error)) => return Err(error.into()),
+            Err(ReadError::Store(error)) => return Err(error.into()),
+        };
+        let preparer = Preparer { store: &self.store, engine: &self.engine };
+        for (layout, base) in &bases {
+            ensure_layer(&preparer, repository, layout, base).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! The jobs: each decides from stored state what is to be done, and ties the adapters together to do it.
+
+pub mod absorb;
+mod empty_trash;
+mod error;
+mod follow_base;
+pub mod prepare;
+pub mod reading;
+mod reconcile_pull;
+mod report_pull;
+pub mod schedule;
+mod sweep;
+mod sync;
+mod teardown;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use error::JobError;
+
+use crate::domain::job::Job;
+use crate::engine::Engine;
+use crate::github::Github;
+use crate::queue::{Claim, Handler, Outcome};
+use crate::store::{Listener, Store};
+
+/// What the jobs work with.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    pub store: Store,
+    pub engine: Engine,
+    pub github: Github,
+    pub listener: Arc<Listener>,
+    /// Base of links in reports, without a `/` at its end.
+    pub public_url: Arc<str>,
+}
+
+#[async_trait]
+impl Handler for Worker {
+    async fn handle(&self, job: Job, claim: &Claim) -> Outcome {
+        let done = match job {
+            Job::ReconcilePull(pull) => self.reconcile_pull(pull, claim).await,
+            Job::ReportPull(pull) => self.report_pull(pull).await,
+            Job::SyncRepository(repository) => self.sync_repository(repository).await,
+            Job::SyncInstallation(installation) => self.sync_installation(installation).await,
+            Job::FollowBase { repository, tip } => self.follow_base(repository, &tip).await,
+            Job::EmptyTrash => self.empty_trash().await,
+            Job::Sweep => self.sweep().await,
+        };
+        match done {
+            Ok(()) => Outcome::Done,
+            Err(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What a branch's database holds now, by its own word.
+
+use super::Preparer;
+use crate::domain::bookkeeping::{self, AppliedState};
+use crate::domain::branch::Branch;
+use crate::domain::plan::Held;
+use crate::engine::{InstanceNames, Place, ReplayError, Subject};
+use crate::jobs::JobError;
+use crate::store::instances::{self, Instance};
+use crate::store::{Store, branches};
+
+/// An instance's names on the server, from what is recorded of it.
+pub(in crate::jobs) fn instance_names(recorded: &instances::InstanceNames) -> Result<InstanceNames, JobError> {
+    InstanceNames::of(&recorded.database).map_err(|error| JobError::Retry(error.into()))
+}
+
+impl Preparer<'_> {
+    /// Reads the live database's bookkeeping table, as the branch's own role. A database that is not there any more holds nothing.
+    pub(super) async fn held(&self, branch: &Branch) -> Result<Held, JobError> {
+        let client = self.store.client().await?;
+        let Some(live) = instances::live_of(&client, branch.id).await? else { return Ok(Held::Nothing) };
+        let names = Self::place(branch)?;
+        if self.engine.place(&names.database).await? == Place::Nothing {
+            tracing::warn!(branch = branch.id, database = branch.database_name, "a branch's database is gone; building it anew");
+            self.engine.discard(&names).await?;
+            instances::forget(&client, &live.id).await?;
+            return Ok(Held::Nothing);
+        }
+        let credentials = branches::credentials(&client, self.store.vault(), branch.id).await?;
+        let rows = match self.engine.bookkeeping(&names.access(&credentials.password)).await {
+            Ok(rows) => rows,
+            // A table that cannot be read says nothing about what is there.
+            Err(ReplayError::Author { failure, .. }) => return Ok(Held::Unfinished { migration: failure.migration }),
+            Err(ReplayError::Engine(error)) => return Err(error.into()),
+        };
+        Ok(match bookkeeping::applied_chain(&rows) {
+            AppliedState::Clean(chain) => Held::Applied(chain),
+            AppliedState::Unfinished { migration, .. } => Held::Unfinished { migration: migration.name },
+        })
+    }
+
+    /// Whether an instance that is recorded as preparing took its branch's place on the server before the record could say so;
+    /// the record is then brought up to date.
+    pub(super) async fn was_published(&self, branch: &Branch, instance: &Instance) -> Result<bool, JobError> {
+        let waiting = instance_names(&instance.names)?;
+        if self.engine.place(&waiting.database).await? != Place::Nothing {
+            return Ok(false);
+        }
+        let public = Self::place(branch)?;
+        let Place::Ours(Some(identity)) = self.engine.place(&public.database).await? else { return Ok(false) };
+        let Subject::Branch { generation, .. } = identity.subject else { return Ok(false) };
+        if generation != branch.generation + 1 {
+            return Ok(false);
+        }
+        promote(self.store, branch, &instance.id).await?;
+        Ok(true)
+    }
+}
+
+/// Records that an instance has its branch's place, and that the one before it is trash under the names it was given.
+pub(super) async fn promote(store: &Store, branch: &Branch, id: &str) -> Result<(), JobError> {
+    let public = instances::InstanceNames::both(&branch.database_name);
+    let trash = instances::InstanceNames::both(&crate::engine::trash_name(id));
+    let mut client = store.client().await?;
+    let tx = Store::begin(&mut client).await?;
+    instances::promote(&tx, id, &public, &trash).await?;
+    Store::commit(tx).await?;
+    Ok(())
+}

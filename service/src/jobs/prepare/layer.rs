@@ -1,0 +1,207 @@
+//! The base's own layer: its chain and its seed, built once however many pull requests ask for it.
+
+use std::time::Instant;
+
+use uuid::Uuid;
+
+use super::{Order, Preparer, milliseconds};
+use crate::domain::chain::Chain;
+use crate::domain::detect::Layout;
+use crate::domain::ids::DatabaseLabel;
+use crate::domain::layer::{LayerContent, LayerKey};
+use crate::domain::plan::LayerAtHand;
+use crate::domain::seed::{self, SeedDigest, SeedOn, SeededFile};
+use crate::engine::{EngineError, Identity, InstanceNames, InstanceSpec, LayerNames, ReplayError, Server, Source, Subject};
+use crate::jobs::JobError;
+use crate::jobs::reading::Side;
+use crate::secret::Secret;
+use crate::store::layers::{self, Layer, NewLayer};
+use crate::store::Store;
+
+/// Whether the base brings data of its own.
+pub(super) fn has_seed(layout: &Layout, base: &Side) -> bool {
+    layout.seed_on != SeedOn::Never && !base.seeds.is_empty()
+}
+
+/// The key of what the base's layer holds.
+fn base_key(server: &Server, layout: &Layout, base: &Side) -> LayerKey {
+    let seed = has_seed(layout, base).then(|| SeedDigest::of(&base.seeds)).flatten();
+    key(server, layout, &base.chain(), seed.as_ref())
+}
+
+fn key(server: &Server, layout: &Layout, chain: &Chain, seed: Option<&SeedDigest>) -> LayerKey {
+    LayerContent { server: &server.fingerprint(), extensions: &layout.extensions, chain, seed }.key()
+}
+
+/// Those of the stored layers that hold what a clone for this base may start from: each is known by what would be in it.
+pub(super) fn usable(server: &Server, layout: &Layout, base: &Side, stored: Vec<Layer>) -> Vec<LayerAtHand> {
+    let wanted = base_key(server, layout, base);
+    stored
+        .into_iter()
+        .filter_map(|layer| {
+            let seeded = !layer.seeded.is_empty();
+            let fits = if seeded { layer.key == wanted } else { layer.key == key(server, layout, &layer.chain, None) };
+            fits.then_some(LayerAtHand { key: layer.key, chain: layer.chain, seeded })
+        })
+        .collect()
+}
+
+/// A stored layer's names on the server.
+pub(super) fn names(layer: &Layer) -> Result<LayerNames, JobError> {
+    LayerNames::recorded(&layer.database_name, &layer.owner_role).map_err(|error| JobError::Retry(error.into()))
+}
+
+/// Builds the layer of an order's base, unless it stands. False where it cannot be built because the base's own files fail:
+/// the pull request then meets that failure itself.
+pub(super) async fn ensure_base(preparer: &Preparer<'_>, order: &Order<'_>) -> Result<bool, JobError> {
+    let database = order.database;
+    ensure_layer(preparer, order.pull.id.repository, &database.layout, &database.base).await
+}
+
+/// Builds the layer of a base, unless it stands. Under a lock that dies with its holder, so that it is built once.
+pub async fn ensure_layer(
+    preparer: &Preparer<'_>,
+    repository: i64,
+    layout: &Layout,
+    base: &Side,
+) -> Result<bool, JobError> {
+    if base.migrations.is_empty() && !has_seed(layout, base) {
+        return Ok(false);
+    }
+    let key = base_key(preparer.engine.server(), layout, base);
+    if stands(preparer, &key, repository, &layout.label).await? {
+        return Ok(true);
+    }
+    let _lock = preparer.engine.layer_lock(&key).await?;
+    if stands(preparer, &key, repository, &layout.label).await? {
+        return Ok(true);
+    }
+    let builder = Builder { preparer, repository, layout, base, key: &key };
+    builder.build().await
+}
+
+/// Whether the layer is complete here and on the server; then it is in use by this database.
+async fn stands(
+    preparer: &Preparer<'_>,
+    key: &LayerKey,
+    repository: i64,
+    label: &DatabaseLabel,
+) -> Result<bool, JobError> {
+    let client = preparer.store.client().await?;
+    let Some(layer) = layers::find(&client, key).await?.filter(|layer| layer.complete) else { return Ok(false) };
+    if !preparer.engine.layer_is_complete(&names(&layer)?).await? {
+        layers::forget(&client, key).await?;
+        return Ok(false);
+    }
+    layers::touch(&client, key, repository, label).await?;
+    Ok(true)
+}
+
+struct Builder<'a> {
+    preparer: &'a Preparer<'a>,
+    repository: i64,
+    layout: &'a Layout,
+    base: &'a Side,
+    key: &'a LayerKey,
+}
+
+impl Builder<'_> {
+    async fn build(&self) -> Result<bool, JobError> {
+        let started = Instant::now();
+        let layer = LayerNames::of(self.key).map_err(EngineError::from)?;
+        let parent = self.parent().await?;
+        self.record(&layer).await?;
+        // What an earlier builder left when it died.
+        let instance = InstanceNames::new(&Uuid::new_v4().simple().to_string()).map_err(EngineError::from)?;
+        match self.fill(&instance, parent.as_ref()).await {
+            Ok(true) => {}
+            other => {
+                self.preparer.engine.discard(&instance).await?;
+                let client = self.preparer.store.client().await?;
+                layers::forget(&client, self.key).await?;
+                return other;
+            }
+        }
+        self.preparer.engine.freeze(&instance, &layer, self.key).await?;
+        let size = self.preparer.engine.database_size(&layer.database).await?;
+        let client = self.preparer.store.client().await?;
+        layers::complete(&client, self.key, size, milliseconds(started.elapsed())).await?;
+        metrics::histogram!("offshoot_layer_build_seconds").record(started.elapsed());
+        tracing::info!(
+            layer = &self.key.as_str()[..12], migrations = self.base.migrations.len(), from = parent.is_some(),
+            ms = milliseconds(started.elapsed()), "built a layer"
+        );
+        Ok(true)
+    }
+
+    /// The longest layer that this one continues: the same seed's files run before, and a shorter chain.
+    async fn parent(&self) -> Result<Option<Layer>, JobError> {
+        let client = self.preparer.store.client().await?;
+        let chain = self.base.chain();
+        let seeds: Vec<SeededFile> = self.seeds().iter().map(|file| file.seeded()).collect();
+        let continued = |layer: &Layer| {
+            let digest = SeedDigest::of_seeded(&layer.seeded);
+            layer.chain.is_prefix_of(&chain)
+                && layer.seeded.iter().all(|file| seeds.contains(file))
+                && layer.key == key(self.preparer.engine.server(), self.layout, &layer.chain, digest.as_ref())
+        };
+        let stored = layers::at_hand(&client, self.repository, &self.layout.label).await?;
+        Ok(stored.into_iter().filter(continued).max_by_key(|layer| (layer.chain.len(), layer.seeded.len())))
+    }
+
+    fn seeds(&self) -> &[seed::SeedFile] {
+        if has_seed(self.layout, self.base) { &self.base.seeds } else { &[] }
+    }
+
+    async fn record(&self, layer: &LayerNames) -> Result<(), JobError> {
+        let seeded: Vec<SeededFile> = self.seeds().iter().map(seed::SeedFile::seeded).collect();
+        let new = NewLayer {
+            key: self.key,
+            database_name: layer.database.as_str(),
+            owner_role: layer.owner.as_str(),
+            chain: &self.base.chain(),
+            seeded: &seeded,
+        };
+        let mut client = self.preparer.store.client().await?;
+        let tx = Store::begin(&mut client).await?;
+        layers::record(&tx, &new, self.repository, &self.layout.label).await?;
+        Ok(Store::commit(tx).await?)
+    }
+
+    /// Makes the layer's content in an instance. False where the base's own files fail.
+    async fn fill(&self, instance: &InstanceNames, parent: Option<&Layer>) -> Result<bool, JobError> {
+        let (password, reader_password) = (Secret::generate(), Secret::generate());
+        let parent_names = parent.map(names).transpose()?;
+        let identity = Identity::new(Subject::Layer { layer: self.key.to_string() });
+        let spec = InstanceSpec {
+            names: instance,
+            password: &password,
+            reader_password: &reader_password,
+            identity: &identity,
+            source: parent_names.as_ref().map_or(Source::Empty, Source::Layer),
+            extensions: &self.layout.extensions,
+        };
+        let engine = self.preparer.engine;
+        engine.create_instance(&spec).await?;
+        let access = instance.access(&password);
+        let replayed = parent.map_or(0, |layer| layer.chain.len());
+        if !applied(engine.replay(&access, &self.base.migrations[replayed..], &mut |_| {}).await.map(|_| ()))? {
+            return Ok(false);
+        }
+        let ran = parent.map_or(&[][..], |layer| &layer.seeded);
+        let pending: Vec<_> = self.seeds().iter().filter(|file| !ran.contains(&file.seeded())).cloned().collect();
+        applied(engine.seed(&access, &pending).await)
+    }
+}
+
+/// Whether it ran. The author's failures are met again, and reported, where the pull request itself is replayed.
+fn applied(ran: Result<(), ReplayError>) -> Result<bool, JobError> {
+    match ran {
+        Ok(()) => Ok(true),
+        Err(ReplayError::Author { failure, .. }) => {
+            tracing::info!(file = failure.file, line = failure.line, "a base's own files fail; it gets no layer");
+            Ok(false)
+        }
+        Err(ReplayError::Engine(error)) => Err(error.into()),
+    }
+}

@@ -1,0 +1,223 @@
+//! Brings one branch to the chain of a commit: plan, acquire, replay, seed, verify, publish.
+//!
+//! Every step may be the last: a crash leaves a branch that is `preparing` and instances that are known of, and the next run starts over from
+//! what the branch's own database says that it holds.
+
+mod build;
+mod held;
+pub(super) use held::instance_names as held_names;
+mod layer;
+mod outcome;
+mod run;
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::JobError;
+use super::reading::{DatabaseReading, Reading};
+use crate::domain::branch::{Branch, Timings};
+use crate::domain::chain::{Chain, MigrationFile};
+use crate::domain::findings::{self, Finding};
+use crate::domain::ids::RepositoryName;
+use crate::domain::plan::{self, Decision, Held, Inputs};
+use crate::domain::pull::PullRequest;
+use crate::domain::state::BranchState;
+use crate::engine::{Engine, Identity, InstanceNames, Subject};
+use crate::store::branches::{self, Change, NewBranch};
+use crate::store::{Store, instances, layers};
+
+use outcome::Work;
+
+use layer::ensure_base;
+pub use layer::ensure_layer;
+
+/// What preparing needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Preparer<'a> {
+    pub store: &'a Store,
+    pub engine: &'a Engine,
+}
+
+/// One database of one pull request at one commit.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    pub repository: &'a RepositoryName,
+    pub pull: &'a PullRequest,
+    pub reading: &'a Reading,
+    pub database: &'a DatabaseReading,
+    pub clock: Clock,
+}
+
+/// When the work was asked for, and what was spent before a branch's own part.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    pub asked_at: DateTime<Utc>,
+    pub queued: Duration,
+    pub read: Duration,
+}
+
+impl Order<'_> {
+    /// The migrations to replay, in the order that production will see.
+    fn wanted(&self) -> Vec<MigrationFile> {
+        let order = plan::replay_order(&self.database.base.chain(), &self.database.head.chain());
+        let files = &self.database.head.migrations;
+        let file = |name: &str| files.iter().find(|file| file.migration.name == name);
+        order.migrations().iter().filter_map(|migration| file(&migration.name)).cloned().collect()
+    }
+
+    fn identity(&self, generation: i32) -> Identity {
+        Identity::new(Subject::Branch {
+            repository: self.repository.to_string(),
+            pull_request: self.pull.id.number,
+            database: self.database.layout.label.to_string(),
+            generation,
+            sha: self.pull.head_sha.to_string(),
+            fork: None,
+        })
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let (base, head) = (self.database.base.chain(), self.database.head.chain());
+        let mut found = findings::of_chains(&base, &head, &self.database.tip);
+        found.extend(findings::behind(self.reading.comparison.behind_by, &base, &self.database.tip));
+        let undeclared = self.reading.detected.undeclared.iter();
+        found.extend(undeclared.map(|directory| Finding::UndeclaredChain { directory: directory.clone() }));
+        found
+    }
+
+    fn expires_at(&self) -> Option<DateTime<Utc>> {
+        let ttl = TimeDelta::from_std(self.reading.detected.branch.ttl).ok()?;
+        Utc::now().checked_add_signed(ttl)
+    }
+}
+
+impl Preparer<'_> {
+    /// Brings the branch of an order to its commit. What the author did wrong is a state of the branch; an error is ours.
+    pub async fn prepare(&self, order: &Order<'_>) -> Result<Branch, JobError> {
+        let branch = self.begin(order).await?;
+        match self.carry_out(order, &branch).await {
+            Ok(branch) => Ok(branch),
+            Err(error) => {
+                self.errored(&branch, &error).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The branch, made if there is none, as `preparing` for the order's commit.
+    async fn begin(&self, order: &Order<'_>) -> Result<Branch, JobError> {
+        let client = self.store.client().await?;
+        let new = NewBranch {
+            pull: order.pull.id,
+            repository: order.repository,
+            database: &order.database.layout.label,
+            head_sha: &order.pull.head_sha,
+            base_ref: &order.pull.base_ref,
+            expires_at: order.expires_at(),
+        };
+        let branch = branches::create(&client, self.store.vault(), &new).await?;
+        let change = Change {
+            head_sha: Some(order.pull.head_sha.clone()),
+            base_ref: Some(order.pull.base_ref.clone()),
+            expires_at: order.expires_at(),
+            ..Change::default()
+        };
+        Ok(branches::transition(&client, branch.id, BranchState::Preparing, &change).await?)
+    }
+
+    async fn carry_out(&self, order: &Order<'_>, branch: &Branch) -> Result<Branch, JobError> {
+        self.clear_leftovers(branch).await?;
+        let started = Instant::now();
+        let held = self.held(branch).await?;
+        let wanted = order.wanted();
+        let chain = Chain::of(&wanted);
+        let mut decision = self.decide(order, branch, &held, &chain).await?;
+        if matches!(decision, Decision::Build(_)) && ensure_base(self, order).await? {
+            decision = self.decide(order, branch, &held, &chain).await?;
+        }
+        let mut work = Work::new(&wanted, order.findings(), started.elapsed());
+        match decision {
+            Decision::Keep => self.in_place(order, branch, work, chain.len()..chain.len()).await,
+            Decision::Extend(range) => self.in_place(order, branch, work, range).await,
+            Decision::Build(build) => {
+                work.note_rebuild(&build.because);
+                self.build(order, branch, work, &build, matches!(held, Held::Applied(_))).await
+            }
+            Decision::Refuse(differences) => {
+                work.fail(outcome::refused(&order.database.layout.migrations, &differences));
+                self.settle(order, branch, work, None).await
+            }
+        }
+    }
+
+    async fn decide(
+        &self,
+        order: &Order<'_>,
+        branch: &Branch,
+        held: &Held,
+        wanted: &Chain,
+    ) -> Result<Decision, JobError> {
+        let client = self.store.client().await?;
+        let database = order.database;
+        let stored = layers::at_hand(&client, order.pull.id.repository, &database.layout.label).await?;
+        let layers = layer::usable(self.engine.server(), &database.layout, &database.base, stored);
+        Ok(plan::decide(&Inputs {
+            held,
+            base: &database.base.chain(),
+            wanted,
+            layers: &layers,
+            base_has_seed: layer::has_seed(&database.layout, &database.base),
+            on_divergence: order.reading.detected.branch.on_divergence,
+            reset: branch.reset_requested,
+        }))
+    }
+
+    /// Says on the branch that it is our turn; the error itself goes up to the queue.
+    async fn errored(&self, branch: &Branch, error: &JobError) {
+        let change = Change { reason: Some(error.for_people()), ..Change::default() };
+        let told = async {
+            let client = self.store.client().await?;
+            branches::transition(&client, branch.id, BranchState::Errored, &change).await
+        };
+        if let Err(error) = told.await {
+            tracing::warn!(branch = branch.id, error = %error, "a branch's trouble could not be recorded");
+        }
+    }
+
+    /// The names of a branch's place on the server.
+    fn place(branch: &Branch) -> Result<InstanceNames, JobError> {
+        InstanceNames::of(&branch.database_name).map_err(|error| JobError::Retry(error.into()))
+    }
+
+    /// Throws away what a crash left half-made, or finishes what it had published already.
+    async fn clear_leftovers(&self, branch: &Branch) -> Result<(), JobError> {
+        let client = self.store.client().await?;
+        for instance in instances::preparing_of(&client, branch.id).await? {
+            if !self.was_published(branch, &instance).await? {
+                let names = held::instance_names(&instance.names)?;
+                self.engine.discard(&names).await?;
+                instances::forget(&client, &instance.id).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Milliseconds with their fraction.
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// The timings of work that ends now.
+fn timings(order: &Order<'_>, work: &Work<'_>) -> Timings {
+    let total = (Utc::now() - order.clock.asked_at).to_std().unwrap_or_default();
+    Timings {
+        queued: milliseconds(order.clock.queued),
+        read: milliseconds(order.clock.read),
+        acquire: milliseconds(work.acquire),
+        migrate: milliseconds(work.migrate),
+        seed: milliseconds(work.seed),
+        total: milliseconds(total),
+    }
+}

@@ -1,0 +1,136 @@
+//! What came of the work on a branch, and how it is recorded.
+
+use std::time::Duration;
+
+use super::{Order, Preparer, timings};
+use crate::domain::branch::{AppliedMigration, Branch};
+use crate::domain::chain::{Difference, MigrationFile};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::findings::Finding;
+use crate::domain::plan::Because;
+use crate::domain::seed::SeededFile;
+use crate::domain::state::BranchState;
+use crate::jobs::JobError;
+use crate::store::branches::{self, Change};
+
+/// The work on one branch while it goes on.
+#[derive(Debug)]
+pub(super) struct Work<'a> {
+    /// The chain to reach, in order.
+    pub wanted: &'a [MigrationFile],
+    pub applied: Vec<AppliedMigration>,
+    pub seeded: Vec<SeededFile>,
+    pub findings: Vec<Finding>,
+    pub failure: Option<Failure>,
+    pub acquire: Duration,
+    pub migrate: Duration,
+    pub seed: Duration,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(wanted: &'a [MigrationFile], findings: Vec<Finding>, acquire: Duration) -> Self {
+        Self {
+            wanted,
+            applied: Vec::new(),
+            seeded: Vec::new(),
+            findings,
+            failure: None,
+            acquire,
+            migrate: Duration::ZERO,
+            seed: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn fail(&mut self, failure: Failure) {
+        self.failure.get_or_insert(failure);
+    }
+
+    /// The first of the wanted migrations came with a layer, or were there before.
+    pub(super) fn came_with(&mut self, count: usize) {
+        let came = |file: &MigrationFile| AppliedMigration {
+            name: file.migration.name.clone(),
+            checksum: file.migration.checksum.clone(),
+            duration_ms: None,
+        };
+        self.applied = self.wanted[..count].iter().map(came).collect();
+    }
+
+    /// What the author of the branch's data should know of a rebuild.
+    pub(super) fn note_rebuild(&mut self, because: &Because) {
+        let reasons = match because {
+            Because::First => return,
+            Because::Reset => vec!["a reset was asked for".to_owned()],
+            Because::Diverged(differences) => differences.iter().map(sentence).collect(),
+            Because::Unfinished { migration } => vec![format!("{migration} had failed in it or was cut off")],
+        };
+        self.findings.push(Finding::Rebuilt { reasons });
+    }
+}
+
+fn sentence(difference: &Difference) -> String {
+    match difference {
+        Difference::Edited { name } => format!("{name} was edited"),
+        Difference::Renamed { from, to } => format!("{from} was renamed to {to}"),
+        Difference::Removed { name } => format!("{name} was removed"),
+        Difference::Reordered { name } => format!("{name} has moved to another place in the order"),
+        Difference::InsertedBefore { name, before } => format!("{name} now comes before {before}"),
+    }
+}
+
+/// The branch keeps its data although its history is no longer the pull request's: the policy says so.
+pub(super) fn refused(directory: &str, differences: &[Difference]) -> Failure {
+    let reasons: Vec<String> = differences.iter().map(sentence).collect();
+    let message = format!("the database holds another history and is kept as it is: {}", reasons.join("; "));
+    Failure::of_file(FailureKind::Verification, directory, directory, message)
+        .with_hint("Reset the branch to rebuild it (`offshoot branch reset`), or set `on_divergence = \"rebuild\"` in `.offshoot.toml`.")
+}
+
+impl Preparer<'_> {
+    /// Records the verdict. `generation` is the new one, if the reachable database is another than before.
+    pub(super) async fn settle(
+        &self,
+        order: &Order<'_>,
+        branch: &Branch,
+        work: Work<'_>,
+        generation: Option<i32>,
+    ) -> Result<Branch, JobError> {
+        let ready = work.failure.is_none();
+        let reached = (ready || generation.is_some()).then(|| order.pull.head_sha.clone());
+        let change = Change {
+            generation,
+            database_sha: reached,
+            timings: Some(timings(order, &work)),
+            applied: Some(work.applied),
+            seeded: Some(work.seeded),
+            findings: Some(work.findings),
+            failure: work.failure,
+            reset_requested: Some(false),
+            ..Change::default()
+        };
+        let state = if ready { BranchState::Ready } else { BranchState::Failed };
+        let client = self.store.client().await?;
+        let branch = branches::transition(&client, branch.id, state, &change).await?;
+        record(order, &branch);
+        Ok(branch)
+    }
+}
+
+fn record(order: &Order<'_>, branch: &Branch) {
+    let timings = &branch.timings;
+    for (step, ms) in [
+        ("queued", timings.queued),
+        ("read", timings.read),
+        ("acquire", timings.acquire),
+        ("migrate", timings.migrate),
+        ("seed", timings.seed),
+        ("total", timings.total),
+    ] {
+        metrics::histogram!("offshoot_branch_step_seconds", "step" => step).record(ms / 1e3);
+    }
+    metrics::counter!("offshoot_branches_settled_total", "state" => branch.state.as_str()).increment(1);
+    tracing::info!(
+        repository = %order.repository, pull = order.pull.id.number, database = %branch.database, branch = branch.id,
+        state = %branch.state, generation = branch.generation, sha = branch.head_sha.short(), ms = timings.total,
+        "the branch is settled"
+    );
+}

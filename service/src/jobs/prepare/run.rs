@@ -1,0 +1,119 @@
+//! Runs migrations and seeds in a branch's database and looks at what they left.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use super::outcome::Work;
+use super::{Order, Preparer};
+use crate::domain::bookkeeping;
+use crate::domain::branch::Branch;
+use crate::domain::chain::Chain;
+use crate::domain::seed::{self, SeedFile};
+use crate::engine::{Access, ReplayError};
+use crate::jobs::JobError;
+use crate::store::branches;
+
+impl Preparer<'_> {
+    /// Replays part of the wanted chain. What fails by the author's fault is noted in the work; nothing more is run then.
+    pub(super) async fn replay(&self, access: &Access, work: &mut Work<'_>, range: Range<usize>) -> Result<(), JobError> {
+        if work.failure.is_some() || range.is_empty() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let replayed = self.engine.replay(access, &work.wanted[range], &mut |_| {}).await;
+        work.migrate += started.elapsed();
+        match replayed {
+            Ok(applied) => work.applied.extend(applied),
+            Err(ReplayError::Author { applied, failure }) => {
+                work.applied.extend(applied);
+                work.fail(*failure);
+            }
+            Err(ReplayError::Engine(error)) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Runs seed files, each in a transaction of its own, and remembers those that were run.
+    pub(super) async fn seed(&self, access: &Access, work: &mut Work<'_>, files: &[&SeedFile]) -> Result<(), JobError> {
+        let started = Instant::now();
+        for file in files {
+            if work.failure.is_some() {
+                break;
+            }
+            match self.engine.seed(access, std::slice::from_ref(*file)).await {
+                Ok(()) => {
+                    work.seeded.retain(|seeded| seeded.path != file.path);
+                    work.seeded.push(file.seeded());
+                }
+                Err(ReplayError::Author { failure, .. }) => work.fail(*failure),
+                Err(ReplayError::Engine(error)) => return Err(error.into()),
+            }
+        }
+        work.seed += started.elapsed();
+        Ok(())
+    }
+
+    /// Runs what the head's seeds still lack, then compares what the database says of itself with what is wanted.
+    pub(super) async fn finish(
+        &self,
+        order: &Order<'_>,
+        access: &Access,
+        work: &mut Work<'_>,
+        created: bool,
+    ) -> Result<(), JobError> {
+        if work.failure.is_none()
+            && let Some(broken) = &order.database.head.broken
+        {
+            work.fail(broken.clone());
+        }
+        let layout = &order.database.layout;
+        let pending = seed::pending(layout.seed_on, created, &order.database.head.seeds, &work.seeded);
+        self.seed(access, work, &pending).await?;
+        if work.failure.is_some() {
+            return Ok(());
+        }
+        let wanted = Chain::of(work.wanted);
+        let verified = match self.engine.bookkeeping(access).await {
+            Ok(rows) => bookkeeping::verify(&rows, &wanted),
+            Err(ReplayError::Author { failure, .. }) => Err(*failure),
+            Err(ReplayError::Engine(error)) => return Err(error.into()),
+        };
+        if let Err(failure) = verified {
+            work.fail(failure);
+        }
+        Ok(())
+    }
+
+    /// Takes the live database on from where it stands: the rest of the chain, then the seeds that changed. Its data stays.
+    pub(super) async fn in_place(
+        &self,
+        order: &Order<'_>,
+        branch: &Branch,
+        mut work: Work<'_>,
+        range: Range<usize>,
+    ) -> Result<Branch, JobError> {
+        let client = self.store.client().await?;
+        let credentials = branches::credentials(&client, self.store.vault(), branch.id).await?;
+        let names = Self::place(branch)?;
+        let access = names.access(&credentials.password);
+        work.came_with(range.start);
+        work.remember_durations(branch);
+        work.seeded = branch.seeded.clone();
+        self.replay(&access, &mut work, range).await?;
+        self.finish(order, &access, &mut work, false).await?;
+        if work.failure.is_none() {
+            self.engine.identify(&names.database, &order.identity(branch.generation)).await?;
+        }
+        self.settle(order, branch, work, None).await
+    }
+}
+
+impl Work<'_> {
+    /// The pull request's own migrations that were run by an earlier push keep their times.
+    fn remember_durations(&mut self, branch: &Branch) {
+        for applied in &mut self.applied {
+            let run = branch.applied.iter().find(|old| old.migration() == applied.migration());
+            applied.duration_ms = run.and_then(|old| old.duration_ms);
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Reads what a pull request is made of: both chains, the seeds and the configuration, from GitHub or a repository on disk, through the cache.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+
+use crate::domain::chain::{Chain, MigrationFile};
+use crate::domain::config::Config;
+use crate::domain::detect::{self, Detected, Layout, Undetected};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::ids::Oid;
+use crate::domain::prisma::{self, LOCK_FILE, Listing};
+use crate::domain::pull::PullRequest;
+use crate::domain::report::Notice;
+use crate::domain::seed::{self, SeedFile};
+use crate::domain::tree::{CONFIG_PATH, Tree, TreeEntry};
+use crate::source::{Comparison, Source, SourceError};
+use crate::store::{Store, StoreError, objects};
+
+/// What a pull request's head and its base come to.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    pub comparison: Comparison,
+    pub detected: Detected,
+    /// One for each database, in the configuration's order.
+    pub databases: Vec<DatabaseReading>,
+}
+
+/// One database at the merge base, at the head and at the base's tip.
+#[derive(Debug, Clone)]
+pub struct DatabaseReading {
+    pub layout: Layout,
+    pub base: Side,
+    pub head: Side,
+    /// The chain at the base branch's tip, which has moved on where the pull request is behind.
+    pub tip: Chain,
+}
+
+/// A chain and its seeds at one commit.
+#[derive(Debug, Clone, Default)]
+pub struct Side {
+    /// In the order in which Prisma applies them.
+    pub migrations: Vec<MigrationFile>,
+    pub seeds: Vec<SeedFile>,
+    /// Why the chain cannot be read beyond `migrations`.
+    pub broken: Option<Failure>,
+}
+
+impl Side {
+    pub fn chain(&self) -> Chain {
+        Chain::of(&self.migrations)
+    }
+}
+
+/// Why there is no reading.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("reading the repository: {0}")]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// People have to settle something first.
+    #[error("the pull request has no database that could be told")]
+    Notice(Notice),
+}
+
+/// Reads through the cache of git's objects.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
+    pub store: &'a Store,
+    pub source: &'a dyn Source,
+    /// Whose trees they are, by GitHub's number; blobs are the same everywhere.
+    pub repository: i64,
+}
+
+impl std::fmt::Debug for Reader<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("repository", &self.repository).finish_non_exhaustive()
+    }
+}
+
+/// The trees that one reading looks at.
+struct Trees {
+    head: Tree,
+    merge_base: Tree,
+    tip: Tree,
+}
+
+impl Reader<'_> {
+    pub async fn pull(&self, pull: &PullRequest) -> Result<Reading, ReadError> {
+        let comparison = self.source.compare(&pull.base_ref, &pull.head_sha).await?;
+        let trees = self.trees(&pull.head_sha, &comparison).await?;
+        let config = self.config(&trees.tip).await?;
+        let detected = detect::detect(&config, &trees.head, &trees.merge_base).map_err(undetected)?;
+        let databases = self.databases(&detected, &trees).await?;
+        Ok(Reading { comparison, detected, databases })
+    }
+
+    /// The base of a database at one commit alone, for building its layer before a pull request needs it.
+    pub async fn base(&self, tip: &Oid) -> Result<Vec<(Layout, Side)>, ReadError> {
+        let tree = self.tree(tip).await?;
+        let config = self.config(&tree).await?;
+        let detected = detect::detect(&config, &tree, &tree).map_err(undetected)?;
+        let trees = Trees { head: tree.clone(), merge_base: tree.clone(), tip: tree };
+        let databases = self.databases(&detected, &trees).await?;
+        Ok(databases.into_iter().map(|database| (database.layout, database.base)).collect())
+    }
+
+    /// The trees of the commits, each read once however many of them are the same commit.
+    async fn trees(&self, head: &Oid, comparison: &Comparison) -> Result<Trees, ReadError> {
+        let same = comparison.tip == comparison.merge_base;
+        let (head, merge_base, tip) = tokio::try_join!(
+            self.tree(head),
+            self.tree(&comparison.merge_base),
+            async { if same { Ok(None) } else { self.tree(&comparison.tip).await.map(Some) } }
+        )?;
+        let tip = tip.unwrap_or_else(|| merge_base.clone());
+        Ok(Trees { head, merge_base, tip })
+    }
+
+    async fn tree(&self, commit: &Oid) -> Result<Tree, ReadError> {
+        let client = self.store.client().await?;
+        if let Some(tree) = objects::get_tree(&client, self.repository, commit).await? {
+            return Ok(tree);
+        }
+        let tree = self.source.tree(commit).await?;
+        objects::put_tree(&client, self.repository, commit, &tree).await?;
+        Ok(tree)
+    }
+
+    /// The configuration at the base's tip: a pull request does not choose its own.
+    async fn config(&self, tip: &Tree) -> Result<Config, ReadError> {
+        let Some(entry) = tip.find(CONFIG_PATH) else { return Ok(Config::default()) };
+        let blobs = self.blobs(std::iter::once(wanted(entry))).await?;
+        Config::parse(&blobs[&entry.oid]).map_err(configuration)
+    }
+
+    async fn databases(&self, detected: &Detected, trees: &Trees) -> Result<Vec<DatabaseReading>, ReadError> {
+        let listed: Vec<_> = detected.databases.iter().map(|layout| ListedDatabase::new(layout, trees)).collect();
+        let blobs = self.blobs(listed.iter().flat_map(ListedDatabase::wanted)).await?;
+        listed.into_iter().map(|database| database.read(trees, &blobs)).collect()
+    }
+
+    /// The bytes of blobs, of which only those never seen before are asked for.
+    async fn blobs(
+        &self,
+        wanted: impl Iterator<Item = (Oid, Option<u64>)>,
+    ) -> Result<HashMap<Oid, Bytes>, ReadError> {
+        let wanted: BTreeMap<Oid, Option<u64>> = wanted.collect();
+        let oids: Vec<Oid> = wanted.keys().cloned().collect();
+        let client = self.store.client().await?;
+        let mut blobs = objects::get_blobs(&client, &oids).await?;
+        let missing: Vec<_> = wanted.into_iter().filter(|(oid, _)| !blobs.contains_key(oid)).collect();
+        if !missing.is_empty() {
+            let bytes = self.source.blobs(&missing).await?;
+            let fetched: Vec<(Oid, Bytes)> = missing.into_iter().map(|(oid, _)| oid).zip(bytes).collect();
+            objects::put_blobs(&client, &fetched).await?;
+            blobs.extend(fetched);
+        }
+        Ok(blobs)
+    }
+}
+
+/// A database's files, listed from the trees and not read yet.
+struct ListedDatabase<'a> {
+    layout: &'a Layout,
+    lock_file: Option<&'a TreeEntry>,
+    base: ListedSide<'a>,
+    head: ListedSide<'a>,
+    tip: Listing,
+}
+
+#[derive(Default)]
+struct ListedSide<'a> {
+    chain: Listing,
+    seeds: Vec<&'a TreeEntry>,
+}
+
+impl<'a> ListedDatabase<'a> {
+    fn new(layout: &'a Layout, trees: &'a Trees) -> Self {
+        let lock_path = format!("{}/{LOCK_FILE}", layout.migrations);
+        Self {
+            layout,
+            lock_file: trees.head.find(&lock_path),
+            base: ListedSide::new(layout, &trees.merge_base),
+            head: ListedSide::new(layout, &trees.head),
+            tip: prisma::list(&trees.tip, directory_in(layout, &trees.tip)),
+        }
+    }
+
+    fn wanted(&self) -> impl Iterator<Item = (Oid, Option<u64>)> {
+        let chains = [&self.base.chain, &self.head.chain, &self.tip];
+        let migrations = chains.into_iter().flat_map(|chain| &chain.migrations).map(|file| (file.oid.clone(), file.size));
+        let seeds = self.base.seeds.iter().chain(&self.head.seeds).copied().map(wanted);
+        migrations.chain(seeds).chain(self.lock_file.map(wanted)).collect::<Vec<_>>().into_iter()
+    }
+
+    fn read(self, trees: &Trees, blobs: &HashMap<Oid, Bytes>) -> Result<DatabaseReading, ReadError> {
+        if let Some(lock_file) = self.lock_file {
+            prisma::check_provider(&self.layout.migrations, &blobs[&lock_file.oid]).map_err(configuration)?;
+        }
+        let mut head = self.head.read(blobs);
+        if head.migrations.is_empty() && head.broken.is_none() && self.lock_file.is_none() {
+            head.broken = missing_directory(self.layout, &trees.head);
+        }
+        let tip = Chain::of(&read_chain(&self.tip, blobs));
+        Ok(DatabaseReading { layout: self.layout.clone(), base: self.base.read(blobs), head, tip })
+    }
+}
+
+impl<'a> ListedSide<'a> {
+    fn new(layout: &Layout, tree: &'a Tree) -> Self {
+        let selected = seed::select(&layout.seed, tree).expect("the patterns were checked when they were read");
+        let seeds = selected.into_iter().filter_map(|(path, _)| tree.find(path)).collect();
+        Self { chain: prisma::list(tree, directory_in(layout, tree)), seeds }
+    }
+
+    fn read(self, blobs: &HashMap<Oid, Bytes>) -> Side {
+        let migrations = read_chain(&self.chain, blobs);
+        let seed = |entry: &TreeEntry| SeedFile::new(&entry.path, entry.oid.clone(), blobs[&entry.oid].clone());
+        Side { migrations, seeds: self.seeds.into_iter().map(seed).collect(), broken: self.chain.broken }
+    }
+}
+
+fn read_chain(listing: &Listing, blobs: &HashMap<Oid, Bytes>) -> Vec<MigrationFile> {
+    let read = |file: &prisma::Listed| {
+        MigrationFile::new(&file.name, &file.path, file.oid.clone(), blobs[&file.oid].clone())
+    };
+    listing.migrations.iter().map(read).collect()
+}
+
+/// The chain's directory in a tree; where the pull request moves it, the tree's only other one.
+fn directory_in<'t>(layout: &'t Layout, tree: &'t Tree) -> &'t str {
+    let mut chains = tree.chain_directories();
+    match (tree.find(&format!("{}/{LOCK_FILE}", layout.migrations)), chains.next(), chains.next()) {
+        (None, Some(only), None) => only,
+        _ => &layout.migrations,
+    }
+}
+
+/// A declared directory that is not there is a mistake, unless the pull request removes the last migration.
+fn missing_directory(layout: &Layout, head: &Tree) -> Option<Failure> {
+    let directory = &layout.migrations;
+    if head.children(directory).next().is_some() {
+        return None;
+    }
+    let message = format!("database `{}` has its migrations in `{directory}`, which does not exist at this commit", layout.label);
+    let failure = Failure::of_file(FailureKind::Chain, directory, format!("{directory}/{LOCK_FILE}"), message);
+    Some(failure.with_hint("Restore the directory, or correct `migrations` in the base's `.offshoot.toml`."))
+}
+
+fn wanted(entry: &TreeEntry) -> (Oid, Option<u64>) {
+    (entry.oid.clone(), entry.size)
+}
+
+fn configuration(failure: Failure) -> ReadError {
+    ReadError::Notice(Notice::Configuration { failure: Box::new(failure) })
+}
+
+fn undetected(undetected: Undetected) -> ReadError {
+    match undetected {
+        Undetected::NoChain => ReadError::Notice(Notice::NoChain),
+        Undetected::Ambiguous(directories) => {
+            let example: String =
+                directories.iter().enumerate().map(|(at, directory)| example(at, directory)).collect::<Vec<_>>().join(" ");
+            let message = Undetected::Ambiguous(directories).to_string();
+            let failure = Failure::of_file(FailureKind::Configuration, CONFIG_PATH, CONFIG_PATH, message);
+            configuration(failure.with_hint(format!("Commit an `.offshoot.toml` to the base branch, for example: {example}")))
+        }
+    }
+}
+
+fn example(at: usize, directory: &str) -> String {
+    let name = if at == 0 { "main".to_owned() } else { format!("database-{}", at + 1) };
+    format!("[[database]] name = \"{name}\" migrations = \"{directory}\"")
+}

@@ -1,0 +1,209 @@
+//! Brings a pull request's branches to what its head, its base and its state ask for.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::prepare::{Clock, Order, Preparer};
+use super::reading::{ReadError, Reader, Reading};
+use super::{JobError, Worker};
+use crate::domain::branch::Branch;
+use crate::domain::config::Forks;
+use crate::domain::ids::PullId;
+use crate::domain::job::Job;
+use crate::domain::report::Notice;
+use crate::domain::state::BranchState;
+use crate::queue::Claim;
+use crate::store::branches::{self, Change, NewBranch};
+use crate::store::jobs;
+use crate::store::pulls::{self, StoredPull};
+use crate::store::repositories::{self, Repository};
+use crate::store::deliveries;
+
+/// How often a job asks whether something newer came while it works.
+const SUPERSEDED_POLL: Duration = Duration::from_millis(250);
+/// A branch that is ready sooner is reported once, without an "in progress" before.
+const PATIENCE: TimeDelta = TimeDelta::milliseconds(700);
+
+impl Worker {
+    pub(super) async fn reconcile_pull(&self, id: PullId, claim: &Claim) -> Result<(), JobError> {
+        let told_at = self.absorb(id).await?;
+        let asked_at = told_at.unwrap_or(claim.created_at);
+        let (repository, stored) = self.pull_at_hand(id).await?;
+        let client = self.store.client().await?;
+        jobs::enqueue_at(&client, &Job::ReportPull(id), Utc::now() + PATIENCE).await?;
+        drop(client);
+
+        let work = self.converge(&repository, &stored, asked_at, claim);
+        let done = tokio::select! {
+            done = work => done,
+            superseded = self.superseded(id) => {
+                superseded?;
+                tracing::info!(repository = %repository.facts.name, pull = id.number, "superseded by a newer delivery");
+                return Ok(());
+            }
+        };
+        let client = self.store.client().await?;
+        jobs::enqueue(&client, &Job::ReportPull(id)).await?;
+        done
+    }
+
+    /// The pull request and its repository; one that no webhook told of is asked for.
+    async fn pull_at_hand(&self, id: PullId) -> Result<(Repository, StoredPull), JobError> {
+        let client = self.store.client().await?;
+        let missing = |what: &str| JobError::Retry(anyhow::anyhow!("{what} of {id} is not known"));
+        if pulls::find(&client, id).await?.is_none() {
+            let pull = self.ask(id, None).await?;
+            pulls::save(&client, &pull).await?;
+        }
+        let repository = repositories::find(&client, id.repository).await?.ok_or_else(|| missing("the repository"))?;
+        let stored = pulls::find(&client, id).await?.ok_or_else(|| missing("the pull request"))?;
+        Ok((repository, stored))
+    }
+
+    /// Ends when a newer delivery for the pull request has come: its job takes over.
+    async fn superseded(&self, id: PullId) -> Result<(), JobError> {
+        loop {
+            tokio::time::sleep(SUPERSEDED_POLL).await;
+            let client = self.store.client().await?;
+            if deliveries::has_unabsorbed(&client, id).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn converge(
+        &self,
+        repository: &Repository,
+        stored: &StoredPull,
+        asked_at: DateTime<Utc>,
+        claim: &Claim,
+    ) -> Result<(), JobError> {
+        let pull = &stored.pull;
+        let client = self.store.client().await?;
+        let branches = branches::of_pull(&client, pull.id).await?;
+        if !pull.open || repository.removed {
+            let why = if repository.removed { "Offshoot was removed from the repository." } else { "The pull request is closed." };
+            return self.remove_all(&branches, why).await;
+        }
+        for branch in branches.iter().filter(|branch| branch.state == BranchState::Deleting) {
+            self.tear_down(branch).await?;
+        }
+        if stored.unwanted_sha.as_ref() == Some(&pull.head_sha) {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let reading = match self.read(repository, stored).await? {
+            Some(reading) => reading,
+            None => return Ok(()),
+        };
+        let queued = (claim.claimed_at - asked_at).to_std().unwrap_or_default();
+        let clock = Clock { asked_at, queued, read: started.elapsed() };
+        self.remove_undeclared(&branches, &reading).await?;
+        if let Some(why) = blocked(stored, reading.detected.branch.forks) {
+            return self.block(repository, stored, &reading, &why).await;
+        }
+        self.prepare_all(repository, stored, &reading, clock).await
+    }
+
+    /// The chains and the configuration; none where people have to settle something first, which is noted on the pull request.
+    async fn read(&self, repository: &Repository, stored: &StoredPull) -> Result<Option<Reading>, JobError> {
+        let facts = &repository.facts;
+        let source = self.github.repository(&facts.name, facts.installation);
+        let reader = Reader { store: &self.store, source: &source, repository: facts.github_id };
+        let (reading, notice, error) = match reader.pull(&stored.pull).await {
+            Ok(reading) => (Some(reading), None, None),
+            Err(ReadError::Notice(notice)) => (None, Some(notice), None),
+            Err(ReadError::Source(error)) => {
+                let error = JobError::from(error);
+                (None, Some(Notice::Errored { message: error.for_people() }), Some(error))
+            }
+            Err(ReadError::Store(error)) => return Err(error.into()),
+        };
+        if notice != stored.notice {
+            let client = self.store.client().await?;
+            pulls::set_notice(&client, stored.pull.id, notice.as_ref()).await?;
+        }
+        match error {
+            Some(error) => Err(error),
+            None => Ok(reading),
+        }
+    }
+
+    async fn prepare_all(
+        &self,
+        repository: &Repository,
+        stored: &StoredPull,
+        reading: &Reading,
+        clock: Clock,
+    ) -> Result<(), JobError> {
+        let preparer = Preparer { store: &self.store, engine: &self.engine };
+        let mut first_error = None;
+        for database in &reading.databases {
+            let order = Order { repository: &repository.facts.name, pull: &stored.pull, reading, database, clock };
+            // One database's trouble does not keep the others waiting.
+            if let Err(error) = preparer.prepare(&order).await {
+                first_error.get_or_insert(error);
+            }
+        }
+        let client = self.store.client().await?;
+        jobs::enqueue(&client, &Job::EmptyTrash).await?;
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// Databases that the configuration no longer declares.
+    async fn remove_undeclared(&self, branches: &[Branch], reading: &Reading) -> Result<(), JobError> {
+        let declared = |branch: &&Branch| reading.databases.iter().any(|database| database.layout.label == branch.database);
+        let undeclared: Vec<Branch> = branches
+            .iter()
+            .filter(|branch| branch.state != BranchState::Deleting && !declared(branch))
+            .cloned()
+            .collect();
+        self.remove_all(&undeclared, "The base's configuration no longer declares this database.").await
+    }
+
+    async fn block(
+        &self,
+        repository: &Repository,
+        stored: &StoredPull,
+        reading: &Reading,
+        why: &str,
+    ) -> Result<(), JobError> {
+        let client = self.store.client().await?;
+        for database in &reading.databases {
+            let new = NewBranch {
+                pull: stored.pull.id,
+                repository: &repository.facts.name,
+                database: &database.layout.label,
+                head_sha: &stored.pull.head_sha,
+                base_ref: &stored.pull.base_ref,
+                expires_at: None,
+            };
+            let branch = branches::create(&client, self.store.vault(), &new).await?;
+            let change = Change {
+                reason: Some(why.to_owned()),
+                head_sha: Some(stored.pull.head_sha.clone()),
+                base_ref: Some(stored.pull.base_ref.clone()),
+                ..Change::default()
+            };
+            branches::transition(&client, branch.id, BranchState::Blocked, &change).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a pull request gets no database yet, by the base's policy for forks.
+fn blocked(stored: &StoredPull, forks: Forks) -> Option<String> {
+    let pull = &stored.pull;
+    let approved = stored.approval.as_ref().is_some_and(|approval| approval.sha == pull.head_sha);
+    match forks {
+        _ if !pull.from_fork => None,
+        Forks::Always => None,
+        Forks::Approve if approved => None,
+        Forks::Approve => Some(format!(
+            "This pull request comes from a fork: a maintainer has to approve the commit {} before its SQL is run.",
+            pull.head_sha.short()
+        )),
+        Forks::Never => Some("Pull requests from forks get no database here (`forks = \"never\"`).".to_owned()),
+    }
+}

@@ -1,0 +1,157 @@
+//! Brings GitHub to what is to be said of a pull request: the verdict on its head, the end of earlier ones, the comment.
+//!
+//! Everything is decided from what is stored, and what was said last is remembered by its digest: an outage delays a report and loses none.
+
+use sha2::{Digest, Sha256};
+
+use super::{JobError, Worker};
+use crate::domain::ids::PullId;
+use crate::domain::report::{self, COMMENT_MARKER, CheckStatus, Conclusion, Subject, Verdict};
+use crate::github::{GithubError, RepositoryClient};
+use crate::store::reports::{Check, Comment};
+use crate::store::{branches, pulls, reports, repositories};
+
+impl Worker {
+    pub(super) async fn report_pull(&self, id: PullId) -> Result<(), JobError> {
+        let client = self.store.client().await?;
+        let Some(stored) = pulls::find(&client, id).await? else { return Ok(()) };
+        let Some(repository) = repositories::find(&client, id.repository).await?.filter(|known| !known.removed) else {
+            return Ok(());
+        };
+        let branches = branches::last_of_pull(&client, id).await?;
+        drop(client);
+        let facts = &repository.facts;
+        let subject = Subject {
+            repository: &facts.name,
+            pull: &stored.pull,
+            branches: &branches,
+            notice: stored.notice.as_ref(),
+            public_url: &self.public_url,
+        };
+        let github = self.github.repository(&facts.name, facts.installation);
+        self.end_earlier_checks(&github, &subject).await?;
+        self.tell_verdict(&github, &subject).await?;
+        self.tell_comment(&github, &subject).await
+    }
+
+    /// Checks on commits that are no longer the head end: their verdict will never come.
+    async fn end_earlier_checks(&self, github: &RepositoryClient, subject: &Subject<'_>) -> Result<(), JobError> {
+        let client = self.store.client().await?;
+        let id = subject.pull.id;
+        for check in reports::unended_checks(&client, id).await? {
+            if check.sha == subject.pull.head_sha {
+                continue;
+            }
+            let text = format!("Superseded by {}", subject.pull.head_sha.short());
+            let verdict = Verdict {
+                sha: check.sha.clone(),
+                status: CheckStatus::Completed(Conclusion::Neutral),
+                title: text.clone(),
+                summary: text,
+                details_url: subject.dashboard_url(),
+                annotations: Vec::new(),
+            };
+            self.tell(github, id, Some(check), &verdict).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell_verdict(&self, github: &RepositoryClient, subject: &Subject<'_>) -> Result<(), JobError> {
+        let verdict = report::verdict(subject);
+        let id = subject.pull.id;
+        let client = self.store.client().await?;
+        let told = reports::find_check(&client, id, &verdict.sha).await?;
+        drop(client);
+        match &told {
+            // Nothing was begun, so nothing needs an end.
+            None if !subject.pull.open && subject.branches.is_empty() => return Ok(()),
+            // The verdict of a closed pull request stays what it was.
+            Some(check) if !subject.pull.open && check.ended => return Ok(()),
+            Some(check) if check.digest == digest(&verdict) => return Ok(()),
+            _ => {}
+        }
+        self.tell(github, id, told, &verdict).await
+    }
+
+    async fn tell(
+        &self,
+        github: &RepositoryClient,
+        id: PullId,
+        told: Option<Check>,
+        verdict: &Verdict,
+    ) -> Result<(), JobError> {
+        let github_id = if self.github.is_app() {
+            Some(tell_check_run(github, id, told, verdict).await?)
+        } else {
+            github.create_status(verdict).await?;
+            None
+        };
+        let ended = matches!(verdict.status, CheckStatus::Completed(_));
+        let check = Check { sha: verdict.sha.clone(), github_id, ended, digest: digest(verdict) };
+        let client = self.store.client().await?;
+        Ok(reports::save_check(&client, id, &check).await?)
+    }
+
+    async fn tell_comment(&self, github: &RepositoryClient, subject: &Subject<'_>) -> Result<(), JobError> {
+        let Some(text) = report::comment(subject) else { return Ok(()) };
+        let id = subject.pull.id;
+        let digest = digest_of(&text);
+        let client = self.store.client().await?;
+        let known = reports::find_comment(&client, id).await?;
+        drop(client);
+        if known.as_ref().is_some_and(|comment| comment.digest == digest) {
+            return Ok(());
+        }
+        let told_before = match known {
+            Some(comment) => Some(comment.github_id),
+            // The store may have been lost, or an answer: look before saying it twice.
+            None => github.find_comment(id.number, COMMENT_MARKER).await?.map(|comment| comment.id),
+        };
+        let github_id = match told_before {
+            Some(comment) => match github.update_comment(comment, &text).await {
+                Ok(()) => comment,
+                Err(GithubError::Missing { .. }) => github.create_comment(id.number, &text).await?,
+                Err(error) => return Err(error.into()),
+            },
+            None => github.create_comment(id.number, &text).await?,
+        };
+        let client = self.store.client().await?;
+        Ok(reports::save_comment(&client, id, &Comment { github_id, digest }).await?)
+    }
+}
+
+/// Updates the check run that there is, or begins one. One that ended and is to go on again is begun anew: GitHub shows the latest.
+async fn tell_check_run(
+    github: &RepositoryClient,
+    id: PullId,
+    told: Option<Check>,
+    verdict: &Verdict,
+) -> Result<i64, JobError> {
+    let ends = matches!(verdict.status, CheckStatus::Completed(_));
+    let running = match told {
+        Some(check) if check.ended && !ends => None,
+        Some(check) => check.github_id,
+        None => github.find_check_run(&verdict.sha).await?.filter(|run| run.external_id.as_deref() == Some(&external_id(id))).map(|run| run.id),
+    };
+    if let Some(run) = running {
+        match github.update_check_run(run, verdict).await {
+            Ok(()) => return Ok(run),
+            Err(GithubError::Missing { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(github.create_check_run(verdict, &external_id(id)).await?)
+}
+
+/// By this a check run is known to be this pull request's: two of them may have the same head.
+fn external_id(id: PullId) -> String {
+    id.to_string()
+}
+
+fn digest(verdict: &Verdict) -> String {
+    digest_of(&serde_json::json!(verdict).to_string())
+}
+
+fn digest_of(text: &str) -> String {
+    hex::encode(Sha256::digest(text))
+}

@@ -1,0 +1,66 @@
+//! Compares the store, the branch server and GitHub, and mends what differs. Drops only what Offshoot made.
+
+use std::collections::HashSet;
+
+use chrono::Utc;
+
+use super::{JobError, Worker};
+use crate::domain::job::Job;
+use crate::domain::state::BranchState;
+use crate::engine::{InstanceNames, Subject};
+use crate::store::branches::{self, Change};
+use crate::store::{StoreError, instances, jobs, layers, pulls, repositories};
+
+impl Worker {
+    pub(super) async fn sweep(&self) -> Result<(), JobError> {
+        self.expire().await?;
+        self.drop_orphans().await?;
+        let client = self.store.client().await?;
+        for repository in repositories::list(&client).await?.iter().filter(|repository| !repository.removed) {
+            jobs::enqueue(&client, &Job::SyncRepository(repository.facts.github_id)).await?;
+        }
+        jobs::enqueue(&client, &Job::EmptyTrash).await?;
+        Ok(())
+    }
+
+    /// Branches whose time is over go, until their next push.
+    async fn expire(&self) -> Result<(), JobError> {
+        let client = self.store.client().await?;
+        for branch in branches::expired(&client, Utc::now()).await? {
+            pulls::set_unwanted(&client, branch.pull, Some(&branch.head_sha)).await?;
+            let reason = "It expired without a push; the next push, or a reset, brings a fresh one.";
+            let change = Change { reason: Some(reason.to_owned()), ..Change::default() };
+            match branches::transition(&client, branch.id, BranchState::Deleting, &change).await {
+                Ok(_) | Err(StoreError::IllegalTransition { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            jobs::enqueue(&client, &Job::ReconcilePull(branch.pull)).await?;
+            tracing::info!(branch = branch.id, database = branch.database_name, "a branch expired");
+        }
+        Ok(())
+    }
+
+    /// Databases on the server that nothing stored stands for. Looked up on the server first and in the store after: what is being made is
+    /// recorded before it is there.
+    async fn drop_orphans(&self) -> Result<(), JobError> {
+        let standing = self.engine.inventory().await?;
+        let client = self.store.client().await?;
+        let mut known: HashSet<String> = HashSet::new();
+        known.extend(instances::all(&client).await?.into_iter().map(|instance| instance.names.database));
+        known.extend(layers::all(&client).await?.into_iter().map(|layer| layer.database_name));
+        known.extend(branches::live_names(&client).await?);
+        drop(client);
+        for database in standing.into_iter().filter(|database| !known.contains(&database.name)) {
+            // A layer is built in an instance that only its builder knows of; its lock tells whether there is one.
+            if let Some(Subject::Layer { layer }) = database.identity.as_ref().map(|identity| &identity.subject)
+                && !self.engine.layer_is_unattended(layer).await?
+            {
+                continue;
+            }
+            let names = InstanceNames::of(&database.name).map_err(|error| JobError::Retry(error.into()))?;
+            self.engine.discard(&names).await?;
+            tracing::warn!(database = database.name, "dropped a database that nothing stands for");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,198 @@
+//! The service as a whole: connects its servers, starts the workers, the clock and the doors, and ends them in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{DatabaseArgs, ServeArgs};
+use crate::domain::job::Job;
+use crate::embedded::{Embedded, EmbeddedSettings};
+use crate::engine::{Engine, EngineSettings, Limits};
+use crate::github::Github;
+use crate::jobs::{Worker, schedule};
+use crate::postgres::Endpoint;
+use crate::queue;
+use crate::secret::Secret;
+use crate::store::{Listener, Store, jobs};
+use crate::web::{self, App};
+use crate::webhook::{self, WebhookState};
+
+/// How long requests and jobs that are under way may take to end.
+const GRACE: Duration = Duration::from_secs(10);
+/// Sessions for administration on the branch server.
+const ENGINE_POOL: usize = 16;
+
+/// The two servers, connected, and the embedded one if there is one.
+#[derive(Debug)]
+pub struct Servers {
+    pub store: Store,
+    pub engine: Engine,
+    pub embedded: Option<Embedded>,
+}
+
+impl Servers {
+    /// Starts the embedded server where no control database is configured, brings the control schema up to date, and checks the branch server.
+    pub async fn connect(args: &DatabaseArgs) -> anyhow::Result<Self> {
+        args.check()?;
+        let vault = args.vault()?;
+        let embedded = match &args.database_url {
+            Some(_) => None,
+            None => {
+                let settings =
+                    EmbeddedSettings { data_dir: args.data_dir.clone(), postgres_bin: args.postgres_bin.clone() };
+                Some(Embedded::start(&settings).await.context("starting the embedded PostgreSQL")?)
+            }
+        };
+        let control = match (&args.database_url, &embedded) {
+            (Some(url), _) => url.clone(),
+            (None, Some(embedded)) => embedded.administrator_url(),
+            (None, None) => unreachable!("one of the two is there"),
+        };
+        let store = Store::connect(&control, vault).context("OFFSHOOT_DATABASE_URL")?;
+        store.migrate().await.context("bringing the control database's schema up to date")?;
+        let engine = Engine::connect(engine_settings(args, &control)?).await.context("connecting to the branch server")?;
+        Ok(Self { store, engine, embedded })
+    }
+
+    /// Ends the embedded server, if there is one.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        match self.embedded {
+            Some(embedded) => embedded.stop().await.context("stopping the embedded PostgreSQL"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn engine_settings(args: &DatabaseArgs, control: &Secret) -> anyhow::Result<EngineSettings> {
+    let control_database = Endpoint::parse(control).context("OFFSHOOT_DATABASE_URL")?.database().map(str::to_owned);
+    Ok(EngineSettings {
+        administrator_url: args.branch_server_url.clone().unwrap_or_else(|| control.clone()),
+        address: args.branch_address.clone(),
+        // On a server of its own, the branch server knows no such database.
+        control_database: control_database.filter(|_| args.branch_server_url.is_none()),
+        limits: Limits::default(),
+        allowed_extensions: args.allowed_extensions.clone(),
+        pool_size: ENGINE_POOL,
+    })
+}
+
+/// A service that runs.
+pub struct Service {
+    servers: Servers,
+    address: SocketAddr,
+    shutdown: CancellationToken,
+    tasks: tokio::task::JoinSet<anyhow::Result<()>>,
+    scheduler: tokio_cron_scheduler::JobScheduler,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// Starts everything. It serves when this returns.
+    pub async fn start(args: &ServeArgs, figures: PrometheusHandle) -> anyhow::Result<Self> {
+        // Settings first: a mistake in them should not wait for servers.
+        let secrets = args.webhook_secrets()?;
+        let github = Github::connect(args.github.settings()?).context("the GitHub settings")?;
+        let socket = TcpListener::bind(args.listen)
+            .await
+            .with_context(|| format!("OFFSHOOT_LISTEN: cannot listen on {}", args.listen))?;
+        let address = socket.local_addr().context("reading the address listened on")?;
+        let servers = Servers::connect(&args.databases).await?;
+        let public_url: Arc<str> = match &args.public_url {
+            Some(_) => args.public_url(),
+            None => format!("http://{address}"),
+        }
+        .into();
+
+        let listener = Arc::new(servers.store.listener());
+        let worker = Worker {
+            store: servers.store.clone(),
+            engine: servers.engine.clone(),
+            github: github.clone(),
+            listener: listener.clone(),
+            public_url: public_url.clone(),
+        };
+        let app = App {
+            store: servers.store.clone(),
+            engine: servers.engine.clone(),
+            github,
+            listener: listener.clone(),
+            public_url,
+            bootstrap: args.api_token.clone(),
+            figures,
+        };
+        let router = web::router(app, webhook::router(WebhookState { store: servers.store.clone(), secrets }));
+        let shutdown = CancellationToken::new();
+        let scheduler = schedule::start(&servers.store).await?;
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(serve_http(socket, router, shutdown.clone()));
+        tasks.spawn(work(worker, listener, shutdown.clone()));
+        let client = servers.store.client().await?;
+        // What was missed while nothing ran.
+        jobs::enqueue(&client, &Job::Sweep).await?;
+        drop(client);
+        tracing::info!(%address, "serving");
+        Ok(Self { servers, address, shutdown, tasks, scheduler })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until a part ends by itself, which is a failure, or until `stop` ends.
+    pub async fn run_until(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let failure = tokio::select! {
+            () = stop => None,
+            ended = self.tasks.join_next() => Some(match ended {
+                Some(Ok(Ok(()))) | None => anyhow::anyhow!("a part of the service ended"),
+                Some(Ok(Err(error))) => error,
+                Some(Err(panic)) => anyhow::Error::from(panic).context("a part of the service panicked"),
+            }),
+        };
+        let stopped = self.stop().await;
+        failure.map_or(stopped, Err)
+    }
+
+    /// Takes nothing new, finishes or releases what is under way, then ends the embedded server.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        tracing::info!("stopping");
+        self.shutdown.cancel();
+        _ = self.scheduler.shutdown().await;
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE + Duration::from_secs(5), ended).await.is_err() {
+            tracing::warn!("some work did not end in time; its leases run out and it is taken up at the next start");
+        }
+        self.tasks.shutdown().await;
+        self.servers.stop().await
+    }
+}
+
+async fn serve_http(socket: TcpListener, router: axum::Router, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let stop = shutdown.clone();
+    let served = axum::serve(socket, router).with_graceful_shutdown(async move { stop.cancelled().await });
+    let too_long = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = served => served.context("serving HTTP"),
+        // Long polls and streams would keep it for minutes.
+        () = too_long => Ok(()),
+    }
+}
+
+async fn work(worker: Worker, listener: Arc<Listener>, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let store = worker.store.clone();
+    let settings = queue::Settings { grace: GRACE, ..queue::Settings::default() };
+    queue::run(store, &listener, Arc::new(worker), settings, shutdown).await;
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! Logs for people on a terminal and as JSON elsewhere, and the process's figures.
+
+use std::io::IsTerminal as _;
+
+use anyhow::Context as _;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// What is logged unless `RUST_LOG` says otherwise. The libraries below log SQL and requests at their finer levels: they stay at warnings.
+const DEFAULT_FILTER: &str = "warn,offshoot=info";
+
+/// Bounds of the durations' buckets, in seconds: from a rename to a long migration.
+const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
+
+/// Starts logging to standard error. `quiet` leaves only warnings, for commands whose output is for people.
+pub fn log(quiet: bool) {
+    let default = if quiet { "warn" } else { DEFAULT_FILTER };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let registry = tracing_subscriber::registry().with(filter);
+    let format = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let started = if std::io::stderr().is_terminal() {
+        registry.with(format.with_target(false).with_ansi(std::env::var_os("NO_COLOR").is_none())).try_init()
+    } else {
+        registry.with(format.json().flatten_event(true).with_span_list(false)).try_init()
+    };
+    // The demo runs the service in a process that logs already.
+    _ = started;
+}
+
+/// Starts the process's figures; what renders them as Prometheus' text.
+pub fn figures() -> anyhow::Result<PrometheusHandle> {
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+        .context("the buckets of the histograms")?;
+    builder.install_recorder().context("starting the figures")
+}

@@ -1,0 +1,239 @@
+//! One branch: shown with its URL, made, rebuilt, kept and removed.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::BranchDocument;
+use super::document::{Readiness, Urls, readiness};
+use super::wait;
+use crate::domain::branch::Branch;
+use crate::domain::ids::{DatabaseLabel, Oid, PullId, RepositoryName};
+use crate::domain::job::Job;
+use crate::domain::names;
+use crate::domain::state::BranchState;
+use crate::engine::Access;
+use crate::store::branches::Change;
+use crate::store::{StoreError, branches, jobs, pulls, repositories};
+use crate::web::App;
+use crate::web::auth::Caller;
+use crate::web::problem::Problem;
+
+/// The pull request that a path names.
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+pub(super) struct PullPath {
+    owner: String,
+    name: String,
+    pub(super) number: i32,
+}
+
+impl PullPath {
+    pub(super) fn repository(&self) -> Result<RepositoryName, Problem> {
+        RepositoryName::new(&self.owner, &self.name).map_err(|error| Problem::bad_request(format!("{error}.")))
+    }
+}
+
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+pub(super) struct Which {
+    /// Which of the repository's databases; `main` unless configured.
+    #[serde(default = "DatabaseLabel::main")]
+    #[param(value_type = Option<String>)]
+    pub(super) database: DatabaseLabel,
+    /// Ready for this commit and no other; without it, for the head that is known.
+    #[param(value_type = Option<String>)]
+    pub(super) sha: Option<Oid>,
+    /// Wait so many seconds, at most 300, for it to become ready.
+    pub(super) wait: Option<u64>,
+}
+
+type Params<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
+type PullParams = Result<Path<PullPath>, axum::extract::rejection::PathRejection>;
+
+pub(super) fn parameters(path: PullParams, query: Params<Which>) -> Result<(PullPath, Which), Problem> {
+    let Path(path) = path.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let Query(which) = query.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    Ok((path, which))
+}
+
+/// Hands out the branch once it is ready for the commit asked for, and never anything else.
+#[utoipa::path(get, path = "/api/v1/repos/{owner}/{name}/pulls/{number}/branch", params(PullPath, Which), tag = "branches",
+    responses(
+        (status = 200, description = "Ready, for `sha` if one was given", body = BranchDocument),
+        (status = 202, description = "Not yet: ask again after `Retry-After` seconds", body = BranchDocument),
+        (status = 404, description = "There is none", body = Problem),
+        (status = 409, description = "It failed: the failing migration with its line", body = Problem),
+        (status = 410, description = "It was deleted", body = Problem),
+        (status = 423, description = "It waits for an approval or for room", body = Problem)))]
+pub(super) async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    path: PullParams,
+    query: Params<Which>,
+) -> Result<Response, Problem> {
+    let (path, which) = parameters(path, query)?;
+    let repository = path.repository()?;
+    caller.must_read(&repository)?;
+    let found = wait::settled(&app, &repository, path.number, &which).await?;
+    let Some((repository, branch)) = found else {
+        return Err(Problem::not_found(format!(
+            "{repository} has no branch `{}` for pull request {}: no webhook told of it, or it has no migrations.",
+            which.database, path.number
+        )));
+    };
+    match readiness(&branch, which.sha.as_ref().map(Oid::as_str)) {
+        Readiness::Ready => Ok(Json(document(&app, &repository, &branch).await?).into_response()),
+        Readiness::NotYet => {
+            let document = BranchDocument::new(&repository, &branch, &app.public_url, None);
+            Ok((StatusCode::ACCEPTED, [(header::RETRY_AFTER, "1")], Json(document)).into_response())
+        }
+        Readiness::Ended(problem) => Err(*problem),
+    }
+}
+
+/// The branch's document with its URLs.
+async fn document(app: &App, repository: &RepositoryName, branch: &Branch) -> Result<BranchDocument, Problem> {
+    let client = app.store.client().await?;
+    let credentials = branches::credentials(&client, app.store.vault(), branch.id).await?;
+    let url = |role: &str, password: &crate::secret::Secret| {
+        let (database, role, password) = (branch.database_name.clone(), role.to_owned(), password.clone());
+        app.engine.url(&Access { database, role, password }).expose().to_owned()
+    };
+    let owner = url(&branch.database_name, &credentials.password);
+    let reader = url(&names::reader(&branch.database_name), &credentials.reader_password);
+    Ok(BranchDocument::new(repository, branch, &app.public_url, Some(Urls { owner, reader })))
+}
+
+/// Makes the branch of a pull request whose webhook never came.
+#[utoipa::path(post, path = "/api/v1/repos/{owner}/{name}/pulls/{number}/branch", params(PullPath), tag = "branches",
+    responses((status = 202, description = "Taken up"), (status = 404, body = Problem)))]
+pub(super) async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    path: PullParams,
+) -> Result<StatusCode, Problem> {
+    let Path(path) = path.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let repository = path.repository()?;
+    caller.must_write(&repository)?;
+    let client = app.store.client().await?;
+    let facts = match repositories::find_by_name(&client, &repository).await? {
+        Some(known) if !known.removed => known.facts,
+        _ => {
+            let facts = app.github.repository_facts(&repository).await.map_err(|error| {
+                tracing::info!(error = %error, %repository, "a repository could not be looked up");
+                Problem::not_found(format!("{repository} is not known here, and GitHub does not show it to Offshoot: install the App on it."))
+            })?;
+            repositories::upsert(&client, &facts).await?;
+            facts
+        }
+    };
+    let pull = PullId { repository: facts.github_id, number: path.number };
+    pulls::set_unwanted(&client, pull, None).await?;
+    jobs::enqueue(&client, &Job::ReconcilePull(pull)).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Rebuilds the branch from its layer; the URL stays, data written to it is gone.
+#[utoipa::path(post, path = "/api/v1/repos/{owner}/{name}/pulls/{number}/branch/reset", params(PullPath, Which), tag = "branches",
+    responses((status = 202, body = BranchDocument), (status = 404, body = Problem)))]
+pub(super) async fn reset(
+    State(app): State<App>,
+    caller: Caller,
+    path: PullParams,
+    query: Params<Which>,
+) -> Result<Response, Problem> {
+    let (repository, branch) = writable(&app, &caller, path, query).await?;
+    let client = app.store.client().await?;
+    if !branches::request_reset(&client, branch.id).await? {
+        return Err(Problem::conflict("branch-deleted", "The branch is being deleted", "Its pull request is closed."));
+    }
+    jobs::enqueue(&client, &Job::ReconcilePull(branch.pull)).await?;
+    accepted(&app, &repository, branch.id).await
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wish {
+    /// Keeps the branch from its expiry.
+    protected: Option<bool>,
+    /// Moves its expiry to so long from now, as `3d` or `12h`.
+    extend: Option<String>,
+}
+
+/// Protects the branch, or moves its expiry.
+#[utoipa::path(patch, path = "/api/v1/repos/{owner}/{name}/pulls/{number}/branch", params(PullPath, Which), tag = "branches",
+    request_body = Wish, responses((status = 202, body = BranchDocument), (status = 400, body = Problem)))]
+pub(super) async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    path: PullParams,
+    query: Params<Which>,
+    wish: Result<Json<Wish>, axum::extract::rejection::JsonRejection>,
+) -> Result<Response, Problem> {
+    let Json(wish) = wish.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let (repository, branch) = writable(&app, &caller, path, query).await?;
+    let client = app.store.client().await?;
+    if let Some(text) = &wish.extend {
+        branches::set_expiry(&client, branch.id, Some(after(text)?)).await?;
+    }
+    if let Some(protected) = wish.protected {
+        branches::set_protected(&client, branch.id, protected).await?;
+    }
+    accepted(&app, &repository, branch.id).await
+}
+
+fn after(text: &str) -> Result<DateTime<Utc>, Problem> {
+    let invalid = || Problem::bad_request(format!("`extend` is `{text}`, which is no duration; write `3d` or `12h`."));
+    let duration = humantime::parse_duration(text).map_err(|_| invalid())?;
+    let delta = TimeDelta::from_std(duration).map_err(|_| invalid())?;
+    Utc::now().checked_add_signed(delta).ok_or_else(invalid)
+}
+
+/// Removes the branch although its pull request is open; the next push brings a new one.
+#[utoipa::path(delete, path = "/api/v1/repos/{owner}/{name}/pulls/{number}/branch", params(PullPath, Which), tag = "branches",
+    responses((status = 202, description = "It is being removed"), (status = 404, body = Problem)))]
+pub(super) async fn remove(
+    State(app): State<App>,
+    caller: Caller,
+    path: PullParams,
+    query: Params<Which>,
+) -> Result<StatusCode, Problem> {
+    let (_, branch) = writable(&app, &caller, path, query).await?;
+    let client = app.store.client().await?;
+    pulls::set_unwanted(&client, branch.pull, Some(&branch.head_sha)).await?;
+    let change = Change { reason: Some("It was removed on request.".to_owned()), ..Change::default() };
+    match branches::transition(&client, branch.id, BranchState::Deleting, &change).await {
+        Ok(_) | Err(StoreError::IllegalTransition { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    jobs::enqueue(&client, &Job::ReconcilePull(branch.pull)).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// The live branch that a caller wants to change.
+async fn writable(
+    app: &App,
+    caller: &Caller,
+    path: PullParams,
+    query: Params<Which>,
+) -> Result<(RepositoryName, Branch), Problem> {
+    let (path, which) = parameters(path, query)?;
+    let name = path.repository()?;
+    caller.must_write(&name)?;
+    let missing = || Problem::not_found(format!("{name} has no branch `{}` for pull request {}.", which.database, path.number));
+    let client = app.store.client().await?;
+    let repository = repositories::find_by_name(&client, &name).await?.ok_or_else(missing)?;
+    let pull = PullId { repository: repository.facts.github_id, number: path.number };
+    let branch = branches::find(&client, pull, &which.database).await?.ok_or_else(missing)?;
+    Ok((repository.facts.name, branch))
+}
+
+async fn accepted(app: &App, repository: &RepositoryName, id: i64) -> Result<Response, Problem> {
+    let client = app.store.client().await?;
+    let branch = branches::find_by_id(&client, id).await?.ok_or_else(|| Problem::not_found("The branch is gone."))?;
+    let document = BranchDocument::new(repository, &branch, &app.public_url, None);
+    Ok((StatusCode::ACCEPTED, Json(document)).into_response())
+}

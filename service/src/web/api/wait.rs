@@ -1,0 +1,127 @@
+//! Waiting for a branch: the long poll of a CI job, and the stream of a page that is open.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::response::Sse;
+use axum::response::sse;
+use futures_util::Stream;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, timeout_at};
+
+use super::BranchDocument;
+use super::branch::{PullPath, Which, parameters};
+use super::document::{Readiness, readiness};
+use crate::domain::branch::Branch;
+use crate::domain::ids::{Oid, PullId, RepositoryName};
+use crate::domain::state::BranchState;
+use crate::store::{Event, branches, pulls, repositories};
+use crate::web::App;
+use crate::web::auth::Caller;
+use crate::web::problem::Problem;
+
+/// No load balancer keeps an answer waiting longer.
+const LONGEST: u64 = 300;
+/// Behind the announcements, in case one is lost.
+const POLL: Duration = Duration::from_secs(1);
+
+type Found = Option<(RepositoryName, Branch)>;
+
+/// The branch as it stands, or as it stands when it is settled for the commit, at the latest after `wait` seconds.
+pub(super) async fn settled(
+    app: &App,
+    repository: &RepositoryName,
+    number: i32,
+    which: &Which,
+) -> Result<Found, Problem> {
+    let deadline = Instant::now() + Duration::from_secs(which.wait.unwrap_or(0).min(LONGEST));
+    let mut events = app.listener.subscribe();
+    loop {
+        let found = find(app, repository, number, which).await?;
+        let settled = found.as_ref().is_some_and(|(_, branch)| {
+            !matches!(readiness(branch, which.sha.as_ref().map(Oid::as_str)), Readiness::NotYet)
+        });
+        if settled || Instant::now() >= deadline {
+            return Ok(found);
+        }
+        let pull = found.map(|(_, branch)| branch.pull);
+        let until = deadline.min(Instant::now() + POLL);
+        // Running out of time is how the poll comes round.
+        _ = timeout_at(until, about(&mut events, pull)).await;
+    }
+}
+
+/// Waits for an announcement that may concern a pull request; all do while it is unknown.
+async fn about(events: &mut tokio::sync::broadcast::Receiver<Event>, pull: Option<PullId>) {
+    loop {
+        match events.recv().await {
+            Ok(Event::Branch(other)) if pull.is_none_or(|pull| pull == other) => return,
+            Ok(Event::Connected) | Err(RecvError::Lagged(_)) => return,
+            Ok(_) => {}
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+/// The last branch of a pull request's database. One that a reopened pull request left behind is none.
+async fn find(app: &App, repository: &RepositoryName, number: i32, which: &Which) -> Result<Found, Problem> {
+    let client = app.store.client().await?;
+    let Some(known) = repositories::find_by_name(&client, repository).await? else { return Ok(None) };
+    let pull = PullId { repository: known.facts.github_id, number };
+    let Some(branch) = branches::find_last(&client, pull, &which.database).await? else { return Ok(None) };
+    if branch.state == BranchState::Deleted {
+        let stored = pulls::find(&client, pull).await?;
+        if stored.is_some_and(|stored| stored.pull.open && stored.unwanted_sha.as_ref() != Some(&stored.pull.head_sha)) {
+            return Ok(None);
+        }
+    }
+    Ok(Some((known.facts.name, branch)))
+}
+
+/// The branch's document each time that it changes, as server-sent events called `branch`.
+#[utoipa::path(get, path = "/api/v1/repos/{owner}/{name}/pulls/{number}/branch/events", params(PullPath, Which), tag = "branches",
+    responses((status = 200, description = "text/event-stream of branch documents without URLs"), (status = 404, body = Problem)))]
+pub(super) async fn events(
+    State(app): State<App>,
+    caller: Caller,
+    path: Result<Path<PullPath>, PathRejection>,
+    query: Result<Query<Which>, QueryRejection>,
+) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Problem> {
+    let (path, which) = parameters(path, query)?;
+    let repository = path.repository()?;
+    caller.must_read(&repository)?;
+    let events = app.listener.subscribe();
+    let first = find(&app, &repository, path.number, &which).await?;
+    let Some((repository, branch)) = first else {
+        return Err(Problem::not_found(format!("{repository} has no branch for pull request {}.", path.number)));
+    };
+    let state = (app, events, repository, path.number, which, Some(branch));
+    let stream = futures_util::stream::unfold(state, |(app, mut events, repository, number, which, ready)| async move {
+        let branch = match ready {
+            Some(branch) => branch,
+            None => next(&app, &mut events, &repository, number, &which).await?,
+        };
+        let document = BranchDocument::new(&repository, &branch, &app.public_url, None);
+        let event = sse::Event::default().event("branch").json_data(document).ok()?;
+        Some((Ok(event), (app, events, repository, number, which, None)))
+    });
+    Ok(Sse::new(stream).keep_alive(sse::KeepAlive::default()))
+}
+
+/// The branch after its next change; none ends the stream.
+async fn next(
+    app: &App,
+    events: &mut tokio::sync::broadcast::Receiver<Event>,
+    repository: &RepositoryName,
+    number: i32,
+    which: &Which,
+) -> Option<Branch> {
+    let (_, before) = find(app, repository, number, which).await.ok()??;
+    loop {
+        about(events, Some(before.pull)).await;
+        let (_, branch) = find(app, repository, number, which).await.ok()??;
+        return Some(branch);
+    }
+}

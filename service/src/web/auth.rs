@@ -1,0 +1,74 @@
+//! Who calls, and what their token opens.
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use subtle::ConstantTimeEq;
+
+use super::App;
+use super::problem::Problem;
+use crate::domain::ids::RepositoryName;
+use crate::domain::token::Scope;
+use crate::secret::Secret;
+use crate::store::tokens;
+
+/// The bearer of a valid token.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    scope: Scope,
+}
+
+impl Caller {
+    /// A repository that the token does not open looks as if it were not there.
+    pub(super) fn must_read(&self, repository: &RepositoryName) -> Result<(), Problem> {
+        if self.scope.may_read(repository) {
+            return Ok(());
+        }
+        Err(Problem::not_found(format!("{repository} is not known here, or not for this token.")))
+    }
+
+    pub(super) fn must_write(&self, repository: &RepositoryName) -> Result<(), Problem> {
+        self.must_read(repository)?;
+        if self.scope.may_write(repository) {
+            return Ok(());
+        }
+        Err(Problem::forbidden("It is read-only; an administrator makes another with `offshoot token create`."))
+    }
+
+    /// For what belongs to the whole service.
+    pub(super) fn must_administer(&self) -> Result<(), Problem> {
+        if self.scope.reaches_all() && !self.scope.read_only {
+            return Ok(());
+        }
+        Err(Problem::forbidden("It is not an administrator's: this needs one for all repositories that may write."))
+    }
+
+    /// The one repository that the token opens, if it is not all.
+    pub(super) fn only_repository(&self) -> Option<&RepositoryName> {
+        match &self.scope.reach {
+            crate::domain::token::Reach::All => None,
+            crate::domain::token::Reach::Repository(name) => Some(name),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = header.and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| Secret::new(token.trim()))
+        });
+        let token = token.ok_or_else(Problem::unauthorized)?;
+        if let Some(bootstrap) = &app.bootstrap
+            && bool::from(bootstrap.expose().as_bytes().ct_eq(token.expose().as_bytes()))
+        {
+            return Ok(Self { scope: Scope::administrator() });
+        }
+        let client = app.store.client().await?;
+        let scope = tokens::verify(&client, &token).await?.ok_or_else(Problem::unauthorized)?;
+        Ok(Self { scope })
+    }
+}

@@ -1,0 +1,52 @@
+//! Whether the process lives, whether it can serve, and its figures.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use super::App;
+use super::problem::Problem;
+use crate::store::{branches, instances, jobs};
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).route("/metrics", get(figures))
+}
+
+/// The process answers.
+async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// Both databases answer, and the control database has the schema that this version was built for.
+async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
+    let (schema, server) = tokio::join!(app.store.schema_is_current(), app.engine.ping());
+    let unready = |detail: &str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unready", "Offshoot is not ready", detail);
+    match (schema, server) {
+        (Err(error), _) => {
+            tracing::warn!(error = %error, "not ready: the control database");
+            Err(unready("The control database does not answer."))
+        }
+        (Ok(false), _) => Err(unready("The control database's schema is of another version of Offshoot.")),
+        (_, Err(error)) => {
+            tracing::warn!(error = %error, "not ready: the branch server");
+            Err(unready("The branch server does not answer."))
+        }
+        (Ok(true), Ok(())) => Ok("ok\n"),
+    }
+}
+
+/// Prometheus' text format. Counts that live in the tables are read when they are asked for.
+async fn figures(State(app): State<App>) -> Result<Response, Problem> {
+    let client = app.store.client().await?;
+    for count in branches::counts(&client).await? {
+        metrics::gauge!("offshoot_branches", "state" => count.state.as_str()).set(count.branches as f64);
+    }
+    for figure in jobs::figures(&client).await? {
+        metrics::gauge!("offshoot_jobs", "kind" => figure.kind.clone(), "state" => figure.state.clone()).set(figure.jobs as f64);
+        metrics::gauge!("offshoot_oldest_job_seconds", "kind" => figure.kind, "state" => figure.state).set(figure.oldest_wait);
+    }
+    metrics::gauge!("offshoot_trash_databases").set(instances::all_trash(&client).await?.len() as f64);
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.figures.render()).into_response())
+}
