@@ -1,5 +1,18 @@
 //! Branches: one isolated database of one (repository, pull request, database), and its way through the states.
 
+/// What a [`Branch`] is read from.
+macro_rules! columns {
+    () => {
+        "branches.id, branches.repository, branches.pull_request, branches.database,
+         branches.state, branches.generation, branches.head_sha, branches.database_sha,
+         branches.base_ref, branches.database_name, branches.applied, branches.failure,
+         branches.findings, branches.seeded, branches.timings, branches.reason,
+         branches.protected, branches.reset_requested, branches.created_at, branches.ready_at,
+         branches.expires_at"
+    };
+}
+
+mod credentials;
 mod lists;
 #[cfg(test)]
 mod tests;
@@ -9,6 +22,7 @@ use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
+pub use credentials::{Credentials, credentials};
 pub use lists::{Count, Filter, Listed, counts, expired, list, live_names};
 
 use super::StoreError;
@@ -60,13 +74,6 @@ pub struct NewBranch<'a> {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// The two passwords of a branch, the same in every generation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credentials {
-    pub password: Secret,
-    pub reader_password: Secret,
-}
-
 /// What changes together with a branch's state. What is none stays as it is, but for `failure` and `reason`: they speak of
 /// the state, so each step says them anew.
 #[derive(Debug, Clone, Default)]
@@ -98,13 +105,11 @@ pub async fn create(
         let name = branch_database(new.repository, new.pull.number, new.database, distinct);
         let created = query(
             "create a branch",
-            "insert into branches (repository, pull_request, database, head_sha, base_ref, database_name, password,
+            concat!("insert into branches (repository, pull_request, database, head_sha, base_ref, database_name, password,
                  reader_password, timings, expires_at)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
              on conflict do nothing
-             returning id, repository, pull_request, database, state, generation, head_sha, database_sha, base_ref,
-                 database_name, applied, failure, findings, seeded, timings, reason, protected, reset_requested,
-                 created_at, ready_at, expires_at",
+             returning ", columns!()),
         )
         .optional(
             client,
@@ -150,11 +155,12 @@ pub async fn find_last(
 ) -> Result<Option<Branch>, StoreError> {
     query(
         "find a branch",
-        "select id, repository, pull_request, database, state, generation, head_sha, database_sha, base_ref,
-             database_name, applied, failure, findings, seeded, timings, reason, protected, reset_requested,
-             created_at, ready_at, expires_at
-         from branches where repository = $1 and pull_request = $2 and database = $3
-         order by id desc limit 1",
+        concat!(
+            "select ",
+            columns!(),
+            " from branches where repository = $1 and pull_request = $2 and database = $3
+         order by id desc limit 1"
+        ),
     )
     .optional(client, &[&pull.repository, &pull.number, &database.as_str()])
     .await
@@ -164,10 +170,11 @@ pub async fn find_last(
 pub async fn of_pull(client: &impl GenericClient, pull: PullId) -> Result<Vec<Branch>, StoreError> {
     query(
         "list a pull request's branches",
-        "select id, repository, pull_request, database, state, generation, head_sha, database_sha, base_ref,
-             database_name, applied, failure, findings, seeded, timings, reason, protected, reset_requested,
-             created_at, ready_at, expires_at
-         from branches where repository = $1 and pull_request = $2 and state <> 'deleted' order by database",
+        concat!(
+            "select ",
+            columns!(),
+            " from branches where repository = $1 and pull_request = $2 and state <> 'deleted' order by database"
+        ),
     )
     .all(client, &[&pull.repository, &pull.number])
     .await
@@ -177,25 +184,20 @@ pub async fn of_pull(client: &impl GenericClient, pull: PullId) -> Result<Vec<Br
 pub async fn last_of_pull(client: &impl GenericClient, pull: PullId) -> Result<Vec<Branch>, StoreError> {
     query(
         "list a pull request's last branches",
-        "select distinct on (database) id, repository, pull_request, database, state, generation, head_sha,
-             database_sha, base_ref, database_name, applied, failure, findings, seeded, timings, reason, protected,
-             reset_requested, created_at, ready_at, expires_at
-         from branches where repository = $1 and pull_request = $2 order by database, id desc",
+        concat!(
+            "select distinct on (database) ",
+            columns!(),
+            " from branches where repository = $1 and pull_request = $2 order by database, id desc"
+        ),
     )
     .all(client, &[&pull.repository, &pull.number])
     .await
 }
 
 pub async fn find_by_id(client: &impl GenericClient, id: BranchId) -> Result<Option<Branch>, StoreError> {
-    query(
-        "find a branch by its number",
-        "select id, repository, pull_request, database, state, generation, head_sha, database_sha, base_ref,
-             database_name, applied, failure, findings, seeded, timings, reason, protected, reset_requested,
-             created_at, ready_at, expires_at
-         from branches where id = $1",
-    )
-    .optional(client, &[&id])
-    .await
+    query("find a branch by its number", concat!("select ", columns!(), " from branches where id = $1"))
+        .optional(client, &[&id])
+        .await
 }
 
 /// Takes a branch to another state, from a state that may precede it and from no other. A deleted branch's credentials go.
@@ -208,7 +210,8 @@ pub async fn transition(
     let from: Vec<&str> = to.predecessors().iter().map(|state| state.as_str()).collect();
     let stepped = query(
         "take a branch to another state",
-        "update branches set
+        concat!(
+            "update branches set
              state = $2,
              failure = $4,
              reason = $5,
@@ -228,9 +231,9 @@ pub async fn transition(
              password = case when $2 <> 'deleted' then password end,
              reader_password = case when $2 <> 'deleted' then reader_password end
          where id = $1 and state = any($3)
-         returning id, repository, pull_request, database, state, generation, head_sha, database_sha, base_ref,
-             database_name, applied, failure, findings, seeded, timings, reason, protected, reset_requested,
-             created_at, ready_at, expires_at",
+         returning ",
+            columns!()
+        ),
     )
     .optional(
         client,
@@ -259,38 +262,6 @@ pub async fn transition(
             Some(branch) => StoreError::IllegalTransition { id, from: branch.state, to },
             None => missing(id),
         }),
-    }
-}
-
-impl FromRow for Sealed {
-    fn from_row(row: &Row) -> Result<Self, StoreError> {
-        Ok(Self { password: get(row, "password")?, reader_password: get(row, "reader_password")? })
-    }
-}
-
-struct Sealed {
-    password: Option<Vec<u8>>,
-    reader_password: Option<Vec<u8>>,
-}
-
-/// The passwords of a branch that is not deleted.
-pub async fn credentials(
-    client: &impl GenericClient,
-    vault: &Vault,
-    id: BranchId,
-) -> Result<Credentials, StoreError> {
-    let sealed: Option<Sealed> =
-        query("read a branch's credentials", "select password, reader_password from branches where id = $1")
-            .optional(client, &[&id])
-            .await?;
-    match sealed {
-        Some(Sealed { password: Some(password), reader_password: Some(reader_password) }) => {
-            Ok(Credentials {
-                password: vault.decrypt(&password)?,
-                reader_password: vault.decrypt(&reader_password)?,
-            })
-        }
-        _ => Err(StoreError::Missing(format!("credentials of branch {id}"))),
     }
 }
 

@@ -11,6 +11,13 @@ use super::StoreError;
 use super::query::{FromRow, get, parsed, query};
 use crate::domain::branch::BranchId;
 
+/// What an [`Instance`] is read from.
+macro_rules! columns {
+    () => {
+        "id, branch, state, database_name, role_name, created_at"
+    };
+}
+
 /// A database with its login role, by what it is called on the branch server now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
@@ -93,9 +100,12 @@ pub async fn create(
 ) -> Result<Instance, StoreError> {
     query(
         "record an instance",
-        "insert into instances (id, branch, state, database_name, role_name)
+        concat!(
+            "insert into instances (id, branch, state, database_name, role_name)
          values ($1, $2, 'preparing', $3, $4)
-         returning id, branch, state, database_name, role_name, created_at",
+         returning ",
+            columns!()
+        ),
     )
     .one(client, &[&id, &branch, &names.database, &names.role])
     .await
@@ -111,9 +121,12 @@ pub async fn promote(
 ) -> Result<Option<Instance>, StoreError> {
     let replaced = query(
         "record that an instance lost its place",
-        "update instances set state = 'trash', database_name = $2, role_name = $3
+        concat!(
+            "update instances set state = 'trash', database_name = $2, role_name = $3
          where state = 'live' and id <> $1 and branch = (select branch from instances where id = $1)
-         returning id, branch, state, database_name, role_name, created_at",
+         returning ",
+            columns!()
+        ),
     )
     .optional(tx, &[&id, &trashed.database, &trashed.role])
     .await?;
@@ -142,8 +155,7 @@ pub async fn trash(client: &impl GenericClient, id: &str, names: &InstanceNames)
 pub async fn all_trash(client: &impl GenericClient) -> Result<Vec<Instance>, StoreError> {
     query(
         "list the trash",
-        "select id, branch, state, database_name, role_name, created_at
-         from instances where state = 'trash' order by created_at, id",
+        concat!("select ", columns!(), " from instances where state = 'trash' order by created_at, id"),
     )
     .all(client, &[])
     .await
@@ -151,21 +163,16 @@ pub async fn all_trash(client: &impl GenericClient) -> Result<Vec<Instance>, Sto
 
 /// All that is recorded, for comparing it with the branch server.
 pub async fn all(client: &impl GenericClient) -> Result<Vec<Instance>, StoreError> {
-    query(
-        "list the instances",
-        "select id, branch, state, database_name, role_name, created_at
-         from instances order by created_at, id",
-    )
-    .all(client, &[])
-    .await
+    query("list the instances", concat!("select ", columns!(), " from instances order by created_at, id"))
+        .all(client, &[])
+        .await
 }
 
 /// What a branch's URL leads to.
 pub async fn live_of(client: &impl GenericClient, branch: BranchId) -> Result<Option<Instance>, StoreError> {
     query(
         "find a branch's live instance",
-        "select id, branch, state, database_name, role_name, created_at
-         from instances where branch = $1 and state = 'live'",
+        concat!("select ", columns!(), " from instances where branch = $1 and state = 'live'"),
     )
     .optional(client, &[&branch])
     .await
@@ -178,8 +185,11 @@ pub async fn preparing_of(
 ) -> Result<Vec<Instance>, StoreError> {
     query(
         "list a branch's unfinished instances",
-        "select id, branch, state, database_name, role_name, created_at
-         from instances where branch = $1 and state = 'preparing' order by created_at, id",
+        concat!(
+            "select ",
+            columns!(),
+            " from instances where branch = $1 and state = 'preparing' order by created_at, id"
+        ),
     )
     .all(client, &[&branch])
     .await

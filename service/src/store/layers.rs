@@ -12,6 +12,14 @@ use crate::domain::ids::DatabaseLabel;
 use crate::domain::layer::LayerKey;
 use crate::domain::seed::SeededFile;
 
+/// What a [`Layer`] is read from, but for its last use.
+macro_rules! columns {
+    () => {
+        "layers.key, layers.database_name, layers.owner_role, layers.chain, layers.seeded,
+         layers.complete, layers.size_bytes, layers.build_ms, layers.created_at"
+    };
+}
+
 /// A frozen database as it is recorded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer {
@@ -113,12 +121,15 @@ pub async fn touch(
 pub async fn find(client: &impl GenericClient, key: &LayerKey) -> Result<Option<Layer>, StoreError> {
     query(
         "find a layer",
-        "select layers.key, layers.database_name, layers.owner_role, layers.chain, layers.seeded, layers.complete,
-             layers.size_bytes, layers.build_ms, layers.created_at,
+        concat!(
+            "select ",
+            columns!(),
+            ",
              coalesce(max(layer_uses.last_used_at), layers.created_at) as last_used_at
          from layers left join layer_uses on layer_uses.key = layers.key
          where layers.key = $1
-         group by layers.key",
+         group by layers.key"
+        ),
     )
     .optional(client, &[&key.as_str()])
     .await
@@ -132,11 +143,14 @@ pub async fn at_hand(
 ) -> Result<Vec<Layer>, StoreError> {
     query(
         "list the layers of a database",
-        "select layers.key, layers.database_name, layers.owner_role, layers.chain, layers.seeded, layers.complete,
-             layers.size_bytes, layers.build_ms, layers.created_at, layer_uses.last_used_at
+        concat!(
+            "select ",
+            columns!(),
+            ", layer_uses.last_used_at
          from layers join layer_uses on layer_uses.key = layers.key
          where layer_uses.repository = $1 and layer_uses.database = $2 and layers.complete
-         order by layer_uses.last_used_at desc, layers.key",
+         order by layer_uses.last_used_at desc, layers.key"
+        ),
     )
     .all(client, &[&repository, &database.as_str()])
     .await
@@ -146,12 +160,15 @@ pub async fn at_hand(
 pub async fn all(client: &impl GenericClient) -> Result<Vec<Layer>, StoreError> {
     query(
         "list the layers",
-        "select layers.key, layers.database_name, layers.owner_role, layers.chain, layers.seeded, layers.complete,
-             layers.size_bytes, layers.build_ms, layers.created_at,
+        concat!(
+            "select ",
+            columns!(),
+            ",
              coalesce(max(layer_uses.last_used_at), layers.created_at) as last_used_at
          from layers left join layer_uses on layer_uses.key = layers.key
          group by layers.key
-         order by last_used_at desc, layers.key",
+         order by last_used_at desc, layers.key"
+        ),
     )
     .all(client, &[])
     .await

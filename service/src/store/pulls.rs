@@ -10,6 +10,15 @@ use crate::domain::ids::{Oid, PullId};
 use crate::domain::pull::PullRequest;
 use crate::domain::report::Notice;
 
+/// What a [`StoredPull`] is read from.
+macro_rules! columns {
+    () => {
+        "repository, number, open, merged, draft, title, author, head_sha, head_ref,
+         head_repository, from_fork, base_ref, base_sha, github_updated_at, approved_sha,
+         approved_by, notice, unwanted_sha"
+    };
+}
+
 /// The consent of a maintainer to run a fork's head commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approval {
@@ -101,10 +110,7 @@ pub async fn save(client: &impl GenericClient, pull: &PullRequest) -> Result<(),
 pub async fn find(client: &impl GenericClient, id: PullId) -> Result<Option<StoredPull>, StoreError> {
     query(
         "find a pull request",
-        "select repository, number, open, merged, draft, title, author, head_sha, head_ref, head_repository,
-             from_fork, base_ref, base_sha, github_updated_at, approved_sha, approved_by, notice,
-             unwanted_sha
-         from pull_requests where repository = $1 and number = $2",
+        concat!("select ", columns!(), " from pull_requests where repository = $1 and number = $2"),
     )
     .optional(client, &[&id.repository, &id.number])
     .await
@@ -114,10 +120,7 @@ pub async fn find(client: &impl GenericClient, id: PullId) -> Result<Option<Stor
 pub async fn open_of(client: &impl GenericClient, repository: i64) -> Result<Vec<StoredPull>, StoreError> {
     query(
         "list a repository's open pull requests",
-        "select repository, number, open, merged, draft, title, author, head_sha, head_ref, head_repository,
-             from_fork, base_ref, base_sha, github_updated_at, approved_sha, approved_by, notice,
-             unwanted_sha
-         from pull_requests where repository = $1 and open order by number",
+        concat!("select ", columns!(), " from pull_requests where repository = $1 and open order by number"),
     )
     .all(client, &[&repository])
     .await
@@ -131,10 +134,11 @@ pub async fn open_on_base(
 ) -> Result<Vec<StoredPull>, StoreError> {
     query(
         "list the open pull requests onto a base",
-        "select repository, number, open, merged, draft, title, author, head_sha, head_ref, head_repository,
-             from_fork, base_ref, base_sha, github_updated_at, approved_sha, approved_by, notice,
-             unwanted_sha
-         from pull_requests where repository = $1 and base_ref = $2 and open order by number",
+        concat!(
+            "select ",
+            columns!(),
+            " from pull_requests where repository = $1 and base_ref = $2 and open order by number"
+        ),
     )
     .all(client, &[&repository, &base_ref])
     .await

@@ -8,6 +8,14 @@ use super::query::{FromRow, get, query, unreadable};
 use crate::domain::ids::RepositoryName;
 use crate::domain::repository::RepositoryFacts;
 
+/// What a [`Repository`] is read from.
+macro_rules! columns {
+    () => {
+        "github_id, owner, name, installation_id, default_branch,
+         removed_at is not null as removed"
+    };
+}
+
 /// A repository as last heard of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository {
@@ -35,7 +43,8 @@ impl FromRow for Repository {
 pub async fn upsert(client: &impl GenericClient, facts: &RepositoryFacts) -> Result<Repository, StoreError> {
     query(
         "store a repository",
-        "insert into repositories as stored (github_id, owner, name, installation_id, default_branch)
+        concat!(
+            "insert into repositories as stored (github_id, owner, name, installation_id, default_branch)
          values ($1, $2, $3, $4, $5)
          on conflict (github_id) do update set
              owner = excluded.owner,
@@ -44,7 +53,9 @@ pub async fn upsert(client: &impl GenericClient, facts: &RepositoryFacts) -> Res
              default_branch = coalesce(nullif(excluded.default_branch, ''), stored.default_branch),
              removed_at = null,
              updated_at = now()
-         returning github_id, owner, name, installation_id, default_branch, removed_at is not null as removed",
+         returning ",
+            columns!()
+        ),
     )
     .one(
         client,
@@ -62,8 +73,7 @@ pub async fn upsert(client: &impl GenericClient, facts: &RepositoryFacts) -> Res
 pub async fn find(client: &impl GenericClient, github_id: i64) -> Result<Option<Repository>, StoreError> {
     query(
         "find a repository by its number",
-        "select github_id, owner, name, installation_id, default_branch, removed_at is not null as removed
-         from repositories where github_id = $1",
+        concat!("select ", columns!(), " from repositories where github_id = $1"),
     )
     .optional(client, &[&github_id])
     .await
@@ -77,11 +87,14 @@ pub async fn find_by_name(
 ) -> Result<Option<Repository>, StoreError> {
     query(
         "find a repository by its name",
-        "select github_id, owner, name, installation_id, default_branch, removed_at is not null as removed
-         from repositories
+        concat!(
+            "select ",
+            columns!(),
+            " from repositories
          where lower(owner) = lower($1) and lower(name) = lower($2)
          order by removed_at is not null, updated_at desc
-         limit 1",
+         limit 1"
+        ),
     )
     .optional(client, &[&name.owner(), &name.name()])
     .await
@@ -102,8 +115,11 @@ pub async fn mark_removed(client: &impl GenericClient, github_id: i64) -> Result
 pub async fn list(client: &impl GenericClient) -> Result<Vec<Repository>, StoreError> {
     query(
         "list the repositories",
-        "select github_id, owner, name, installation_id, default_branch, removed_at is not null as removed
-         from repositories where removed_at is null order by lower(owner), lower(name)",
+        concat!(
+            "select ",
+            columns!(),
+            " from repositories where removed_at is null order by lower(owner), lower(name)"
+        ),
     )
     .all(client, &[])
     .await
@@ -116,8 +132,7 @@ pub async fn of_installation(
 ) -> Result<Vec<Repository>, StoreError> {
     query(
         "list the repositories of an installation",
-        "select github_id, owner, name, installation_id, default_branch, removed_at is not null as removed
-         from repositories where installation_id = $1 and removed_at is null order by lower(owner), lower(name)",
+        concat!("select ", columns!(), " from repositories where installation_id = $1 and removed_at is null order by lower(owner), lower(name)"),
     )
     .all(client, &[&installation])
     .await

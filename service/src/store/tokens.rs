@@ -13,6 +13,13 @@ use crate::secret::Secret;
 /// By this people and secret scanners know a token for one of Offshoot's.
 const PREFIX: &str = "offs_";
 
+/// What a [`Token`] is read from.
+macro_rules! columns {
+    () => {
+        "id, name, repository, read_only, created_at, last_used_at, revoked_at"
+    };
+}
+
 /// A token as it is listed; its text is shown once, when it is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
@@ -63,8 +70,11 @@ pub async fn create(
     };
     let token = query(
         "create a token",
-        "insert into tokens (name, hash, repository, read_only) values ($1, $2, $3, $4)
-         returning id, name, repository, read_only, created_at, last_used_at, revoked_at",
+        concat!(
+            "insert into tokens (name, hash, repository, read_only) values ($1, $2, $3, $4)
+         returning ",
+            columns!()
+        ),
     )
     .one(client, &[&name, &hash(&secret), &repository, &scope.read_only])
     .await?;
@@ -90,12 +100,9 @@ pub async fn verify(client: &impl GenericClient, token: &Secret) -> Result<Optio
 
 /// All tokens, revoked or not, the last made first.
 pub async fn list(client: &impl GenericClient) -> Result<Vec<Token>, StoreError> {
-    query(
-        "list the tokens",
-        "select id, name, repository, read_only, created_at, last_used_at, revoked_at from tokens order by id desc",
-    )
-    .all(client, &[])
-    .await
+    query("list the tokens", concat!("select ", columns!(), " from tokens order by id desc"))
+        .all(client, &[])
+        .await
 }
 
 /// Ends a token. False where there is none of that number that still works.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// Where the types of problems are described; each `type` is this with its name behind it.
-pub const TYPES: &str = "https://offshoot.dev/problems";
+pub const TYPES: &str = "/problems";
 
 /// An answer that is an error: what, why, and what else a program needs of it.
 #[derive(Debug, Clone, Serialize, ToSchema)]

@@ -44,18 +44,18 @@ pub async fn list(
     let state = filter.state.map(BranchState::as_str);
     let items = query(
         "list the branches",
-        "select branches.id, branches.repository, branches.pull_request, branches.database, branches.state,
-             branches.generation, branches.head_sha, branches.database_sha, branches.base_ref,
-             branches.database_name, branches.applied, branches.failure, branches.findings, branches.seeded,
-             branches.timings, branches.reason, branches.protected, branches.reset_requested,
-             branches.created_at, branches.ready_at, branches.expires_at,
+        concat!(
+            "select ",
+            columns!(),
+            ",
              repositories.owner, repositories.name
          from branches join repositories on repositories.github_id = branches.repository
          where ($1::text is null or lower(repositories.owner) = lower($1))
              and ($2::text is null or lower(repositories.name) = lower($2))
              and (branches.state = $3 or ($3::text is null and branches.state <> 'deleted'))
          order by branches.id desc
-         limit $4 offset $5",
+         limit $4 offset $5"
+        ),
     )
     .all(client, &[&owner, &name, &state, &request.limit(), &request.offset()])
     .await?;
@@ -76,12 +76,13 @@ pub async fn list(
 pub async fn expired(client: &impl GenericClient, now: DateTime<Utc>) -> Result<Vec<Branch>, StoreError> {
     query(
         "list the expired branches",
-        "select id, repository, pull_request, database, state, generation, head_sha, database_sha, base_ref,
-             database_name, applied, failure, findings, seeded, timings, reason, protected, reset_requested,
-             created_at, ready_at, expires_at
-         from branches
+        concat!(
+            "select ",
+            columns!(),
+            " from branches
          where expires_at <= $1 and not protected and state not in ('deleting', 'deleted')
-         order by expires_at",
+         order by expires_at"
+        ),
     )
     .all(client, &[&now])
     .await
