@@ -105,7 +105,8 @@ pub async fn create(
         let name = branch_database(new.repository, new.pull.number, new.database, distinct);
         let created = query(
             "create a branch",
-            concat!("insert into branches (repository, pull_request, database, head_sha, base_ref, database_name, password,
+            concat!("
+             insert into branches (repository, pull_request, database, head_sha, base_ref, database_name, password,
                  reader_password, timings, expires_at)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
              on conflict do nothing

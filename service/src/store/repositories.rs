@@ -132,7 +132,13 @@ pub async fn of_installation(
 ) -> Result<Vec<Repository>, StoreError> {
     query(
         "list the repositories of an installation",
-        concat!("select ", columns!(), " from repositories where installation_id = $1 and removed_at is null order by lower(owner), lower(name)"),
+        concat!(
+            "select ",
+            columns!(),
+            "
+         from repositories where installation_id = $1 and removed_at is null
+         order by lower(owner), lower(name)"
+        ),
     )
     .all(client, &[&installation])
     .await
