@@ -163,19 +163,32 @@ mod tests {
         assert_eq!(texts(""), [""; 0]);
         assert_eq!(texts("-- only this\n;;/* and ; this */;"), [""; 0]);
         assert_eq!(texts("select 1; ; select 2"), ["select 1", "select 2"]);
-        assert_eq!(texts("select ';', E'\\';', $$;$$, $a$;$$;$a$, \";\";x"), ["select ';', E'\\';', $$;$$, $a$;$$;$a$, \";\"", "x"]);
+        assert_eq!(
+            texts("select ';', E'\\';', $$;$$, $a$;$$;$a$, \";\";x"),
+            ["select ';', E'\\';', $$;$$, $a$;$$;$a$, \";\"", "x"]
+        );
         assert_eq!(texts("/* a /* b; */ ; */ select 1 -- c;\n;select 2"), ["select 1", "select 2"]);
-        assert_eq!(texts("select U&'\\0441;' ; select a$b;select 1"), ["select U&'\\0441;'", "select a$b", "select 1"]);
+        assert_eq!(
+            texts("select U&'\\0441;' ; select a$b;select 1"),
+            ["select U&'\\0441;'", "select a$b", "select 1"]
+        );
     }
 
     #[test]
     fn bodies_keep_their_semicolons() {
         let function = "CREATE FUNCTION f(a int) RETURNS int BEGIN ATOMIC SELECT CASE WHEN a > 1 THEN 2 ELSE 3 END; SELECT a; END";
         assert_eq!(texts(&format!("{function}; SELECT 1;")), [function, "SELECT 1"]);
-        let rule = "CREATE RULE r AS ON INSERT TO t DO ALSO (INSERT INTO u VALUES (1); INSERT INTO u VALUES (2))";
+        let rule =
+            "CREATE RULE r AS ON INSERT TO t DO ALSO (INSERT INTO u VALUES (1); INSERT INTO u VALUES (2))";
         assert_eq!(texts(&format!("{rule}; BEGIN; COMMIT")), [rule, "BEGIN", "COMMIT"]);
-        assert_eq!(texts("BEGIN; SELECT CASE WHEN true THEN 1 END; END;"), ["BEGIN", "SELECT CASE WHEN true THEN 1 END", "END"]);
-        assert_eq!(texts("CREATE TABLE \"begin\" (atomic int); SELECT 1"), ["CREATE TABLE \"begin\" (atomic int)", "SELECT 1"]);
+        assert_eq!(
+            texts("BEGIN; SELECT CASE WHEN true THEN 1 END; END;"),
+            ["BEGIN", "SELECT CASE WHEN true THEN 1 END", "END"]
+        );
+        assert_eq!(
+            texts("CREATE TABLE \"begin\" (atomic int); SELECT 1"),
+            ["CREATE TABLE \"begin\" (atomic int)", "SELECT 1"]
+        );
     }
 
     #[test]
@@ -228,8 +241,29 @@ mod tests {
 
     fn sql_like() -> impl Strategy<Value = String> {
         let piece = prop::sample::select(vec![
-            "select ", "create function ", "begin ", "atomic ", "case ", "end ", ";", "'", "''", "$$", "$a$", "\"",
-            "--", "\n", "/*", "*/", "(", ")", "E'\\'", "é", "1", "x ", "U&'",
+            "select ",
+            "create function ",
+            "begin ",
+            "atomic ",
+            "case ",
+            "end ",
+            ";",
+            "'",
+            "''",
+            "$$",
+            "$a$",
+            "\"",
+            "--",
+            "\n",
+            "/*",
+            "*/",
+            "(",
+            ")",
+            "E'\\'",
+            "é",
+            "1",
+            "x ",
+            "U&'",
         ]);
         prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
     }

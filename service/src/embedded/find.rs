@@ -45,10 +45,10 @@ fn numbers(version: &str) -> Vec<u32> {
     version.split('.').map_while(|part| part.parse().ok()).collect()
 }
 
+/// First what is beside us or where we were called, in a repository's `.tools`, then what the system has.
 fn candidates() -> Vec<PathBuf> {
-    let executable = std::env::current_exe().ok();
-    let beside = executable.iter().flat_map(|path| path.ancestors().skip(1)).map(Path::to_owned);
-    let own = std::env::current_dir().into_iter().chain(beside);
+    let places = [std::env::current_dir().ok(), std::env::current_exe().ok()];
+    let own = places.iter().flatten().flat_map(|place| place.ancestors());
     let mut bins: Vec<PathBuf> = own.flat_map(|root| versions_in(&root.join(".tools/postgresql"))).collect();
     bins.extend(versions_in(Path::new("/usr/lib/postgresql")));
     bins.push(PathBuf::from("/usr/local/pgsql/bin"));

@@ -196,7 +196,7 @@ impl Drop for Embedded {
             return;
         }
         let mut stop = self.pg_ctl("stop").into_std();
-        stop.args(["--mode", "fast", "--no-wait"]);
+        stop.args(["--mode", "fast", "--wait", "--timeout", "10"]);
         if let Err(error) = stop.output() {
             tracing::warn!(%error, "embedded PostgreSQL could not be told to stop");
         }

@@ -16,7 +16,7 @@ pub(crate) fn installations() -> Vec<PathBuf> {
 
 /// A data directory that the server's user can reach.
 fn data_dir() -> tempfile::TempDir {
-    let directory = tempfile::Builder::new().prefix("h4-").tempdir().unwrap();
+    let directory = tempfile::Builder::new().prefix("offshoot-").tempdir().unwrap();
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     directory
 }

@@ -29,7 +29,8 @@ impl Engine {
         let client = self.connect_as(access, OPTIONS).await?;
         let unreadable = |error: tokio_postgres::Error| match error.as_db_error() {
             Some(refused) if !is_passing(refused.code().code()) => {
-                let mut failure = refuse(format!("Prisma's bookkeeping table cannot be read: {}", refused.message()));
+                let mut failure =
+                    refuse(format!("Prisma's bookkeeping table cannot be read: {}", refused.message()));
                 failure.sqlstate = Some(refused.code().code().to_owned());
                 ReplayError::from(failure)
             }

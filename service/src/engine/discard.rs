@@ -25,7 +25,9 @@ impl Engine {
         }
         let doing = format!("drop the database {database}");
         let client = self.client(&doing).await?;
-        let shut = format!("ALTER DATABASE {database} IS_TEMPLATE false; ALTER DATABASE {database} ALLOW_CONNECTIONS false");
+        let shut = format!(
+            "ALTER DATABASE {database} IS_TEMPLATE false; ALTER DATABASE {database} ALLOW_CONNECTIONS false"
+        );
         client.batch_execute(&shut).await.map_err(EngineError::refused(doing.clone()))?;
         let drop = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
         client.batch_execute(&drop).await.map_err(EngineError::refused(doing))
@@ -47,6 +49,9 @@ impl Engine {
         if !is_ours(role.as_str(), found.get("comment")) {
             return Err(EngineError::NotOurs { what: "role", name: role.as_str().to_owned() });
         }
-        client.batch_execute(&format!("DROP ROLE IF EXISTS {role}")).await.map_err(EngineError::refused(doing))
+        client
+            .batch_execute(&format!("DROP ROLE IF EXISTS {role}"))
+            .await
+            .map_err(EngineError::refused(doing))
     }
 }

@@ -59,7 +59,9 @@ impl EngineError {
 
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Connect(ConnectError::Refused { source, .. }) | Self::Refused { source, .. } => kind_of(source),
+            Self::Connect(ConnectError::Refused { source, .. }) | Self::Refused { source, .. } => {
+                kind_of(source)
+            }
             Self::Pool { .. } | Self::Lost { .. } | Self::TimedOut { .. } => ErrorKind::Transient,
             _ => ErrorKind::Ours,
         }
@@ -72,7 +74,9 @@ impl EngineError {
     /// The server's SQLSTATE, where it gave one.
     pub fn code(&self) -> Option<&SqlState> {
         match self {
-            Self::Connect(ConnectError::Refused { source, .. }) | Self::Refused { source, .. } => source.code(),
+            Self::Connect(ConnectError::Refused { source, .. }) | Self::Refused { source, .. } => {
+                source.code()
+            }
             _ => None,
         }
     }
@@ -90,7 +94,8 @@ fn kind_of(error: &tokio_postgres::Error) -> ErrorKind {
 /// Whether a SQLSTATE speaks of the server's present state and not of what was asked.
 pub(super) fn is_passing(code: &str) -> bool {
     // Connections, resources, the operator's intervention, contention; 55006 is a database that someone still uses.
-    ["08", "53", "57P", "40", "58"].iter().any(|class| code.starts_with(class)) || matches!(code, "55006" | "55P03")
+    ["08", "53", "57P", "40", "58"].iter().any(|class| code.starts_with(class))
+        || matches!(code, "55006" | "55P03")
 }
 
 /// Whether a SQLSTATE says that the server itself ended the session or takes none.

@@ -25,7 +25,13 @@ pub enum ReplayError {
 
 impl From<Failure> for ReplayError {
     fn from(failure: Failure) -> Self {
-        Self::Author { failure: Box::new(failure), applied: Vec::new() }
+        Box::new(failure).into()
+    }
+}
+
+impl From<Box<Failure>> for ReplayError {
+    fn from(failure: Box<Failure>) -> Self {
+        Self::Author { failure, applied: Vec::new() }
     }
 }
 

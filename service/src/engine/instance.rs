@@ -114,11 +114,15 @@ impl Engine {
     ) -> Result<(), tokio_postgres::Error> {
         let database = &spec.names.database;
         let Source::Layer(layer) = spec.source else {
-            let sql = format!("CREATE DATABASE {database} TEMPLATE template0 ENCODING 'UTF8' CONNECTION LIMIT 0");
+            let sql =
+                format!("CREATE DATABASE {database} TEMPLATE template0 ENCODING 'UTF8' CONNECTION LIMIT 0");
             return client.batch_execute(&sql).await;
         };
         let size = client
-            .query_one("select pg_catalog.pg_database_size($1::text::name) as size", &[&layer.database.as_str()])
+            .query_one(
+                "select pg_catalog.pg_database_size($1::text::name) as size",
+                &[&layer.database.as_str()],
+            )
             .await?
             .get("size");
         let copies_files = self.server.copies_files(size);
@@ -129,7 +133,10 @@ impl Engine {
         match client.batch_execute(&clone(copies_files)).await {
             // A file system that cannot do what `file_copy_method` asks.
             Err(error) if copies_files && is_copying_refused(&error) => {
-                tracing::warn!(database = database.as_str(), "files cannot be cloned here; copying through the WAL");
+                tracing::warn!(
+                    database = database.as_str(),
+                    "files cannot be cloned here; copying through the WAL"
+                );
                 client.batch_execute(&clone(false)).await
             }
             outcome => outcome,

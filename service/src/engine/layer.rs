@@ -38,7 +38,10 @@ impl Engine {
     pub async fn layer_lock(&self, key: &LayerKey) -> Result<LayerLock, EngineError> {
         let session = self.administrator.connect().await?;
         session
-            .execute("select pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended($1, 0))", &[&key.as_str()])
+            .execute(
+                "select pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended($1, 0))",
+                &[&key.as_str()],
+            )
             .await
             .map_err(EngineError::refused(format!("wait for the layer {key}")))?;
         Ok(LayerLock { _session: session })

@@ -42,7 +42,10 @@ impl Engine {
             }
             Place::Ours(_) => true,
             Place::Foreign => {
-                return Err(EngineError::NotOurs { what: "database", name: public.database.as_str().to_owned() });
+                return Err(EngineError::NotOurs {
+                    what: "database",
+                    name: public.database.as_str().to_owned(),
+                });
             }
         };
         let mut attempt = 1;

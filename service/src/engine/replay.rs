@@ -8,14 +8,14 @@ use tokio_postgres::Error;
 use uuid::Uuid;
 
 use super::Engine;
-use super::error::EngineError;
+use super::error::{EngineError, is_passing};
 use super::failure::{ReplayError, Script, log_text};
 use super::ident::Literal;
 use super::instance::Access;
 use super::session::Session;
 use crate::domain::branch::AppliedMigration;
 use crate::domain::chain::{Migration, MigrationFile};
-use crate::domain::failure::FailureKind;
+use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::prisma::{CREATE_TABLE, LOCK, TABLE};
 
 /// As long as Prisma waits for its lock.
@@ -69,13 +69,25 @@ impl Engine {
 
 impl Session<'_> {
     /// Prisma's lock, then its table. Prisma makes the table even when there is nothing to apply.
-    async fn prepare(&self, access: &Access) -> Result<(), EngineError> {
+    async fn prepare(&self, access: &Access) -> Result<(), ReplayError> {
         let doing = format!("take Prisma's lock in {:?}", access.database);
         let lock = format!("SELECT pg_catalog.pg_advisory_lock({LOCK})");
         let taken = tokio::time::timeout(LOCK_WAIT, self.client.batch_execute(&lock)).await;
-        taken.map_err(|_| EngineError::TimedOut { doing: doing.clone() })?.map_err(EngineError::refused(doing))?;
-        let doing = format!("make Prisma's table in {:?}", access.database);
-        self.client.batch_execute(CREATE_TABLE).await.map_err(EngineError::refused(doing))
+        taken
+            .map_err(|_| EngineError::TimedOut { doing: doing.clone() })?
+            .map_err(EngineError::refused(doing))?;
+        let Err(error) = self.client.batch_execute(CREATE_TABLE).await else { return Ok(()) };
+        match error.as_db_error() {
+            // An earlier migration dropped schema `public`, or took the right to create in it away.
+            Some(refused) if !is_passing(refused.code().code()) => {
+                let message = format!("Prisma's bookkeeping table cannot be made: {}", refused.message());
+                Err(Failure::of_file(FailureKind::Verification, "_prisma_migrations", "", message).into())
+            }
+            _ => {
+                Err(EngineError::refused(format!("make Prisma's table in {:?}", access.database))(error)
+                    .into())
+            }
+        }
     }
 
     async fn apply(&self, file: &MigrationFile) -> Result<AppliedMigration, ReplayError> {
@@ -90,9 +102,15 @@ impl Session<'_> {
         let took = began.elapsed();
         if let Err(ReplayError::Author { failure, .. }) = &ran {
             // In a session that is gone or in a failed transaction, Prisma cannot either, and the row stays without a text.
-            let sql = format!("UPDATE {TABLE} SET \"logs\" = {} WHERE \"id\" = '{id}'", Literal(&log_text(failure)));
-            if let Err(error) = self.client.batch_execute(&sql).await {
-                tracing::debug!(code = error.code().map(|code| code.code()), "the failure's text was not recorded");
+            let sql = format!(
+                "UPDATE {TABLE} SET \"logs\" = {} WHERE \"id\" = '{id}'",
+                Literal(&log_text(failure))
+            );
+            if let Some(Err(error)) = self.bounded(self.client.batch_execute(&sql)).await? {
+                tracing::debug!(
+                    code = error.code().map(|code| code.code()),
+                    "the failure's text was not recorded"
+                );
             }
         }
         ran?;
@@ -103,8 +121,11 @@ impl Session<'_> {
 
     /// A statement of the bookkeeping, which fails by the fault of what ran in the session before it.
     async fn write_down(&self, script: &Script<'_>, sql: &str) -> Result<(), ReplayError> {
-        let Err(error) = self.client.batch_execute(sql).await else { return Ok(()) };
-        Err(self.unrecorded(script, &error).await)
+        match self.bounded(self.client.batch_execute(sql)).await? {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(self.unrecorded(script, &error).await),
+            None => Err(self.overrun(script, usize::MAX).into()),
+        }
     }
 
     async fn unrecorded(&self, script: &Script<'_>, error: &Error) -> ReplayError {

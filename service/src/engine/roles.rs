@@ -14,7 +14,12 @@ use crate::secret::Secret;
 const UNPRIVILEGED: &str = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS";
 
 /// Both roles, with passwords that reach the server as verifiers only.
-pub(super) fn create(names: &InstanceNames, password: &Secret, reader_password: &Secret, limits: &Limits) -> String {
+pub(super) fn create(
+    names: &InstanceNames,
+    password: &Secret,
+    reader_password: &Secret,
+    limits: &Limits,
+) -> String {
     let InstanceNames { role, reader, .. } = names;
     let comment = Literal(ROLE_COMMENT);
     let connections = limits.connections;

@@ -64,9 +64,14 @@ impl Session<'_> {
         table: &str,
         bytes: &Bytes,
     ) -> Result<(), ReplayError> {
-        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).map_or_else(|| bytes.clone(), |rest| bytes.slice_ref(rest));
+        let bytes =
+            bytes.strip_prefix(BYTE_ORDER_MARK).map_or_else(|| bytes.clone(), |rest| bytes.slice_ref(rest));
         let statement = copy_statement(script, schema, table, &bytes)?;
-        let Err(error) = self.send_rows(&statement, bytes).await else { return Ok(()) };
+        let error = match self.bounded(self.send_rows(&statement, bytes)).await? {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(error)) => error,
+            None => return Err(self.overrun(&Script { text: &statement, ..*script }, 0).into()),
+        };
         if let Some(lost) = self.lost(&error, script.path).await {
             return Err(lost.into());
         }
@@ -95,16 +100,19 @@ fn copy_statement(
     schema: Option<&str>,
     table: &str,
     bytes: &[u8],
-) -> Result<String, Failure> {
-    let first_line = |message: String| script.failure(message).at(1, 1);
+) -> Result<String, Box<Failure>> {
+    let first_line = |message: String| Box::new(script.failure(message).at(1, 1));
     let ident = |name: &str| Ident::new(name).map_err(|error| first_line(error.to_string()));
     let mut reader = csv::Reader::from_reader(bytes);
-    let header = reader.headers().map_err(|error| first_line(format!("the header line cannot be read: {error}")))?;
-    let columns: Vec<String> =
-        header.iter().map(|name| ident(name.trim()).map(|name| name.to_string())).collect::<Result<_, _>>()?;
+    let header =
+        reader.headers().map_err(|error| first_line(format!("the header line cannot be read: {error}")))?;
+    let columns: Vec<String> = header
+        .iter()
+        .map(|name| ident(name.trim()).map(|name| name.to_string()))
+        .collect::<Result<_, _>>()?;
     if columns.is_empty() {
         let hint = "The first line of a CSV seed names the columns: id,name,created_at";
-        return Err(first_line("the file has no header line".to_owned()).with_hint(hint));
+        return Err(first_line("the file has no header line".to_owned()).with_hint(hint).into());
     }
     let table = ident(table)?;
     let table = match schema {

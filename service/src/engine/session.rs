@@ -7,10 +7,10 @@ use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
+use super::Engine;
 use super::error::{EngineError, is_server_going};
 use super::failure::{ReplayError, Script};
 use super::instance::Access;
-use super::Engine;
 use crate::domain::failure::Failure;
 use crate::postgres::ConnectError;
 
@@ -36,7 +36,11 @@ struct Stop {
 
 impl Engine {
     /// A fresh session of a branch's role, whose scripts together may run until `deadline`.
-    pub(super) async fn session(&self, access: &Access, deadline: Instant) -> Result<Session<'_>, EngineError> {
+    pub(super) async fn session(
+        &self,
+        access: &Access,
+        deadline: Instant,
+    ) -> Result<Session<'_>, EngineError> {
         let client = self.connect_as(access, "").await?;
         let doing = || EngineError::refused(format!("begin a session in {:?}", access.database));
         let answer = client.simple_query(BEGIN).await.map_err(doing())?;
@@ -53,7 +57,9 @@ impl Engine {
         let endpoint = self.administrator.with_database(&access.database);
         let endpoint = endpoint.with_credentials(&access.role, &access.password).with_options(options);
         match endpoint.connect().await {
-            Err(ConnectError::Refused { source, .. }) if source.code() == Some(&SqlState::INVALID_PASSWORD) => {
+            Err(ConnectError::Refused { source, .. })
+                if source.code() == Some(&SqlState::INVALID_PASSWORD) =>
+            {
                 self.restore_login(access).await?;
                 Ok(endpoint.connect().await?)
             }
@@ -109,6 +115,14 @@ impl Session<'_> {
         }
     }
 
+    /// Waits for something shorter than a file, and ends the session where even that runs out of time: triggers are SQL as well.
+    pub(super) async fn bounded<T>(&self, work: impl Future<Output = T>) -> Result<Option<T>, EngineError> {
+        match tokio::time::timeout_at(self.deadline, work).await {
+            Ok(done) => Ok(Some(done)),
+            Err(_) => self.engine.terminate(self.process).await.map(|()| None),
+        }
+    }
+
     async fn judge(&self, script: &Script<'_>, stop: &Stop) -> ReplayError {
         if stop.by_deadline {
             return self.overrun(script, stop.completed).into();
@@ -127,7 +141,7 @@ impl Session<'_> {
         }
     }
 
-    fn overrun(&self, script: &Script<'_>, completed: usize) -> Failure {
+    pub(super) fn overrun(&self, script: &Script<'_>, completed: usize) -> Failure {
         let limit = self.engine.limits().job_timeout;
         let message = format!(
             "the whole run took longer than the {} that a branch allows; this statement was running",

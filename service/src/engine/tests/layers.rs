@@ -1,0 +1,114 @@
+use std::time::Duration;
+
+use super::*;
+use crate::domain::layer::LayerKey;
+
+/// One of everything that a plain role can make.
+const OBJECTS: &str = "
+    CREATE SCHEMA app;
+    CREATE TABLE app.users (id serial PRIMARY KEY, name text);
+    CREATE TYPE mood AS ENUM ('sad', 'happy');
+    CREATE DOMAIN positive AS int CHECK (VALUE > 0);
+    CREATE VIEW names AS SELECT name FROM app.users;
+    CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM app.users;
+    CREATE FUNCTION two() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT CASE WHEN true THEN 2 END; END;
+    CREATE SEQUENCE numbers;
+    CREATE PUBLICATION news FOR TABLE app.users;
+    CREATE STATISTICS stats ON id, name FROM app.users;
+    CREATE EXTENSION pgcrypto;
+    SELECT lo_create(0);
+    REVOKE ALL ON app.users FROM PUBLIC;
+    GRANT SELECT ON app.users TO PUBLIC;
+    ALTER TABLE app.users ENABLE ROW LEVEL SECURITY;
+    ALTER TABLE app.users FORCE ROW LEVEL SECURITY;
+    CREATE POLICY own ON app.users TO CURRENT_USER USING (true);
+    ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT ON TABLES TO PUBLIC;
+    ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+    INSERT INTO app.users (name) VALUES ('Ann');";
+
+/// Whatever still depends on a role in a database.
+fn dependencies(role: &Ident) -> String {
+    format!(
+        "SELECT classid::regclass, objid, deptype FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass
+         AND refobjid = (SELECT oid FROM pg_roles WHERE rolname = {})
+         AND dbid IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))",
+        Literal(role.as_str())
+    )
+}
+
+async fn layer(engine: &Engine) -> (LayerNames, LayerKey) {
+    let made = make(engine, Source::Empty).await;
+    engine.replay(&made.access, &[migration("1", OBJECTS)], &mut |_| {}).await.unwrap();
+    let key = LayerKey::recorded(Uuid::new_v4().simple().to_string().repeat(2));
+    let layer = LayerNames::of(&key).unwrap();
+    assert!(!engine.layer_is_complete(&layer).await.unwrap());
+    let _session = connect(engine, &made.access).await.unwrap();
+    engine.freeze(&made.names, &layer, &key).await.unwrap();
+    assert!(engine.layer_is_complete(&layer).await.unwrap());
+    engine.freeze(&made.names, &layer, &key).await.unwrap();
+    let access = Access {
+        database: layer.database.as_str().to_owned(),
+        role: layer.owner.as_str().to_owned(),
+        ..made.access
+    };
+    assert!(connect(engine, &access).await.is_err(), "a layer takes no sessions");
+    (layer, key)
+}
+
+#[tokio::test]
+async fn a_clone_of_a_layer_is_wholly_its_new_owner_s() {
+    on_each_server(async |engine| {
+        let (layer, _) = layer(engine).await;
+        let (made, twin) = tokio::join!(make(engine, Source::Layer(&layer)), make(engine, Source::Layer(&layer)));
+        assert_eq!(ask(engine, &made.names.database, &dependencies(&layer.owner)).await, [[]; 0] as [[Option<String>; 0]; 0]);
+
+        let client = connect(engine, &made.access).await.unwrap();
+        let row = client.query_one("SELECT name, two() AS two FROM app.users", &[]).await.unwrap();
+        assert_eq!((row.get::<_, &str>("name"), row.get::<_, i32>("two")), ("Ann", 2));
+        for owned in [
+            "ALTER TABLE app.users ADD COLUMN age positive",
+            "ALTER TYPE mood ADD VALUE 'calm'",
+            "ALTER DOMAIN positive DROP NOT NULL",
+            "DROP VIEW names",
+            "REFRESH MATERIALIZED VIEW counted",
+            "CREATE OR REPLACE FUNCTION two() RETURNS int LANGUAGE sql AS 'SELECT 3'",
+            "ALTER SEQUENCE numbers RESTART",
+            "SELECT nextval('app.users_id_seq')",
+            "ALTER PUBLICATION news SET (publish = 'insert')",
+            "DROP STATISTICS stats",
+            "DROP EXTENSION pgcrypto",
+            "SELECT lo_unlink(oid) FROM pg_largeobject_metadata",
+            "DROP POLICY own ON app.users",
+            "CREATE TABLE fresh (id int)",
+            "CREATE TABLE app.fresh (id int); CREATE FUNCTION fresh() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "DROP SCHEMA app CASCADE",
+        ] {
+            client.batch_execute(owned).await.unwrap_or_else(|error| panic!("{owned}: {error:?}"));
+        }
+        let privileges = "SELECT has_table_privilege('public', 'app.fresh', 'SELECT'),
+                                 has_function_privilege('public', 'fresh()', 'EXECUTE')";
+        let other = connect(engine, &twin.access).await.unwrap();
+        other.batch_execute("CREATE TABLE app.fresh (id int); CREATE FUNCTION fresh() RETURNS int LANGUAGE sql AS 'SELECT 1'").await.unwrap();
+        let row = other.query_one(privileges, &[]).await.unwrap();
+        assert_eq!((row.get::<_, bool>(0), row.get::<_, bool>(1)), (true, false), "default privileges are kept");
+
+        engine.drop_layer(&layer).await.unwrap();
+        engine.drop_layer(&layer).await.unwrap();
+        other.batch_execute("SELECT * FROM app.users").await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_process_at_a_time_builds_a_layer() {
+    on_each_server(async |engine| {
+        let key = LayerKey::recorded(Uuid::new_v4().simple().to_string().repeat(2));
+        let held = engine.layer_lock(&key).await.unwrap();
+        let second = engine.layer_lock(&key);
+        tokio::pin!(second);
+        assert!(tokio::time::timeout(Duration::from_millis(200), &mut second).await.is_err(), "it waits");
+        drop(held);
+        tokio::time::timeout(Duration::from_secs(10), second).await.unwrap().unwrap();
+    })
+    .await;
+}
