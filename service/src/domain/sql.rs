@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use squawk_lexer::{LiteralKind, TokenKind, tokenize};
+use squawk_lexer::{TokenKind, tokenize};
 
 /// The statement that a server stopped at, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,36 +118,6 @@ impl Scanner {
     }
 }
 
-/// The offset of a string, quoted name or block comment that is never closed: what makes the server point at a file's end.
-pub fn unterminated(sql: &str) -> Option<usize> {
-    let mut at = 0;
-    for token in tokenize(sql) {
-        if is_open(token.kind) {
-            return Some(at);
-        }
-        at += token.len as usize;
-    }
-    None
-}
-
-fn is_open(kind: TokenKind) -> bool {
-    use LiteralKind::{BitStr, ByteStr, DollarQuotedString, EscStr, NationalStr, Str, UnicodeEscStr};
-    match kind {
-        TokenKind::BlockComment { terminated } | TokenKind::QuotedIdent { terminated, .. } => !terminated,
-        TokenKind::Literal {
-            kind:
-                Str { terminated }
-                | NationalStr { terminated }
-                | ByteStr { terminated }
-                | BitStr { terminated }
-                | DollarQuotedString { terminated }
-                | UnicodeEscStr { terminated }
-                | EscStr { terminated },
-        } => !terminated,
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -206,14 +176,6 @@ mod tests {
         assert_eq!(failed(0, Some(10_000)), Some((insert, 6, 1)));
     }
 
-    #[test]
-    fn what_is_left_open_is_found() {
-        assert_eq!(unterminated("select 1; select 'abc"), Some(17));
-        assert_eq!(unterminated("/* /* */"), Some(0));
-        assert_eq!(unterminated("select $a$ x $b$"), Some(7));
-        assert_eq!(unterminated("select 'a'"), None);
-    }
-
     proptest! {
         #[test]
         fn statements_cover_all_that_is_not_comment_space_or_semicolon(sql in sql_like()) {
@@ -235,7 +197,6 @@ mod tests {
         #[test]
         fn no_text_and_no_position_panics(sql in ".{0,200}", completed in 0usize..5, position: Option<u32>) {
             failing_statement(&sql, completed, position);
-            unterminated(&sql);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Dropping what Offshoot made, and nothing else.
 
+use tokio_postgres::error::SqlState;
+
 use super::Engine;
 use super::error::EngineError;
 use super::ident::Ident;
@@ -33,7 +35,8 @@ impl Engine {
         client.batch_execute(&drop).await.map_err(EngineError::refused(doing))
     }
 
-    /// A role owns nothing outside its database, which is gone by now.
+    /// A role owns nothing outside its database, which is gone by now. Another branch may have granted it something, though:
+    /// roles are known in every database, and such a grant would keep it from being dropped.
     pub(super) async fn drop_role(&self, role: &Ident) -> Result<(), EngineError> {
         let doing = format!("drop the role {role}");
         let client = self.client(&doing).await?;
@@ -49,9 +52,50 @@ impl Engine {
         if !is_ours(role.as_str(), found.get("comment")) {
             return Err(EngineError::NotOurs { what: "role", name: role.as_str().to_owned() });
         }
-        client
-            .batch_execute(&format!("DROP ROLE IF EXISTS {role}"))
+        let drop_it = format!("DROP ROLE IF EXISTS {role}");
+        match client.batch_execute(&drop_it).await {
+            Err(error) if error.code() == Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST) => {
+                drop(client);
+                self.revoke_everywhere(role).await?;
+                let client = self.client(&doing).await?;
+                client.batch_execute(&drop_it).await.map_err(EngineError::refused(doing))
+            }
+            outcome => outcome.map_err(EngineError::refused(doing)),
+        }
+    }
+
+    /// Takes back what a role was granted in other databases of ours.
+    async fn revoke_everywhere(&self, role: &Ident) -> Result<(), EngineError> {
+        let doing = format!("take back what the role {role} was granted");
+        let client = self.client(&doing).await?;
+        let rows = client
+            .query(
+                "select distinct d.datname::text as name, d.datallowconn as open
+                 from pg_catalog.pg_shdepend s join pg_catalog.pg_database d on d.oid = s.dbid
+                 where s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass
+                   and s.refobjid = (select oid from pg_catalog.pg_authid where rolname = $1::text::name)",
+                &[&role.as_str()],
+            )
             .await
-            .map_err(EngineError::refused(doing))
+            .map_err(EngineError::refused(doing.clone()))?;
+        let revoke = format!("DROP OWNED BY {role}");
+        for row in rows {
+            let (database, open) = (Ident::new(row.get("name"))?, row.get::<_, bool>("open"));
+            if !matches!(self.place(&database).await?, Place::Ours(_)) {
+                continue;
+            }
+            // Opening a layer lets nobody in but us: no role has the right to connect to it.
+            let allow = |open: bool| format!("ALTER DATABASE {database} ALLOW_CONNECTIONS {open}");
+            if !open {
+                client.batch_execute(&allow(true)).await.map_err(EngineError::refused(doing.clone()))?;
+            }
+            let inside = self.client_in(&database).await?;
+            let revoked = inside.batch_execute(&revoke).await;
+            if !open {
+                client.batch_execute(&allow(false)).await.map_err(EngineError::refused(doing.clone()))?;
+            }
+            revoked.map_err(EngineError::refused(doing.clone()))?;
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Layers: frozen databases to clone from.
 
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use super::Engine;
 use super::error::EngineError;
@@ -74,13 +75,13 @@ impl Engine {
         let doing = format!("freeze the layer {}", layer.database);
         self.strip(instance).await?;
         self.close(&instance.database).await?;
-        let InstanceNames { database, role, reader } = instance;
+        self.drop_role(&instance.reader).await?;
+        let InstanceNames { database, role, .. } = instance;
         let identity = Identity::new(Subject::Layer { layer: key.as_str().to_owned() });
         let client = self.client(&doing).await?;
         // One message is one transaction.
         let sql = format!(
-            "DROP ROLE IF EXISTS {reader};
-             ALTER ROLE {role} NOLOGIN PASSWORD NULL;
+            "ALTER ROLE {role} NOLOGIN PASSWORD NULL;
              ALTER ROLE {role} RENAME TO {owner};
              ALTER DATABASE {database} RENAME TO {name};
              COMMENT ON DATABASE {name} IS {comment};
@@ -102,8 +103,13 @@ impl Engine {
         client.batch_execute(&open).await.map_err(EngineError::refused(doing.clone()))?;
         drop(client);
         let inside = self.client_in(database).await?;
-        let sql = format!("DROP OWNED BY {reader}; REVOKE ALL ON DATABASE {database} FROM {role};");
-        inside.batch_execute(&sql).await.map_err(EngineError::refused(doing))
+        let revoke = format!("REVOKE ALL ON DATABASE {database} FROM {role}");
+        inside.batch_execute(&revoke).await.map_err(EngineError::refused(doing.clone()))?;
+        match inside.batch_execute(&format!("DROP OWNED BY {reader}")).await {
+            // A freeze that was killed had dropped it already.
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_OBJECT) => Ok(()),
+            outcome => outcome.map_err(EngineError::refused(doing)),
+        }
     }
 
     /// Whether nobody builds the layer of this key now.

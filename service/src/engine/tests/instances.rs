@@ -121,6 +121,25 @@ async fn publishing_swaps_under_live_sessions() {
 }
 
 #[tokio::test]
+async fn a_branch_cannot_keep_another_from_being_dropped() {
+    on_each_server(async |engine| {
+        let (hostile, victim) = (make(engine, Source::Empty).await, make(engine, Source::Empty).await);
+        let role = &victim.names.role;
+        let sql = format!(
+            "CREATE TABLE t (id int); GRANT ALL ON t TO {role}, {reader}; CREATE POLICY p ON t TO {role} USING (true);
+             ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {role}; GRANT USAGE ON SCHEMA public TO {role};",
+            reader = victim.names.reader
+        );
+        connect(engine, &hostile.access).await.unwrap().batch_execute(&sql).await.unwrap();
+        engine.discard(&victim.names).await.unwrap();
+        let left = engine.roles().await.unwrap();
+        assert!(!left.contains(&victim.access.role) && !left.contains(&victim.reader.role));
+        engine.discard(&hostile.names).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_offshoot_did_not_make_it_does_not_drop() {
     on_each_server(async |engine| {
         let name = format!("shop_{}", Uuid::new_v4().simple());
