@@ -254,3 +254,28 @@ async fn a_server_that_stops_in_the_middle_is_not_the_author_s_fault() {
         assert!(error.is_transient(), "{error:?}");
     }
 }
+
+#[tokio::test]
+async fn the_server_completes_as_many_statements_as_are_counted() {
+    let files = [
+        "SELECT 1;; /* ; */ SELECT ';' -- ;\n; SELECT $$;$$, $a$;$$;$a$, E'\\';', U&'\\003B', \"x;\" FROM (SELECT 1 AS \"x;\") t",
+        "CREATE FUNCTION f(a int) RETURNS int BEGIN ATOMIC SELECT CASE WHEN a > 1 THEN 2 ELSE 3 END; SELECT a; END; SELECT f(1);",
+        "CREATE PROCEDURE begin_p() LANGUAGE sql BEGIN ATOMIC END; CREATE TABLE t (\"end\" int, atomic int); CALL begin_p();",
+        "CREATE TABLE u (a int); CREATE RULE r AS ON INSERT TO u DO ALSO (SELECT 1; SELECT 2); INSERT INTO u VALUES (1); SELECT 3;",
+        "BEGIN; SELECT CASE WHEN true THEN 1 END; END; SELECT 1; -- the end;",
+        "DO $$ BEGIN PERFORM 1; END $$; SELECT /* /* ; */ ; */ 1;",
+    ];
+    on_each_server(async |engine| {
+        let made = make(engine, Source::Empty).await;
+        let client = connect(engine, &made.access).await.unwrap();
+        for sql in files {
+            let answer = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+            let completed = answer
+                .iter()
+                .filter(|message| matches!(message, tokio_postgres::SimpleQueryMessage::CommandComplete(_)))
+                .count();
+            assert_eq!(crate::domain::sql::statements(sql).len(), completed, "{sql}");
+        }
+    })
+    .await;
+}
