@@ -108,8 +108,13 @@ impl ServeArgs {
                  Make one with `openssl rand -hex 32` and set it in both places."
             );
         };
-        let secrets: Vec<Secret> =
-            secret.expose().split(',').map(str::trim).filter(|part| !part.is_empty()).map(Secret::new).collect();
+        let secrets: Vec<Secret> = secret
+            .expose()
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(Secret::new)
+            .collect();
         if secrets.is_empty() {
             bail!("OFFSHOOT_GITHUB_WEBHOOK_SECRET is empty; make one with `openssl rand -hex 32`");
         }
@@ -139,8 +144,9 @@ impl GithubArgs {
             // Some secret stores turn line breaks into the two characters `\n`.
             (Some(key), None) => Ok(Secret::new(key.expose().replace("\\n", "\n"))),
             (None, Some(file)) => {
-                let text = std::fs::read_to_string(file)
-                    .with_context(|| format!("OFFSHOOT_GITHUB_APP_PRIVATE_KEY_FILE: cannot read {}", file.display()))?;
+                let text = std::fs::read_to_string(file).with_context(|| {
+                    format!("OFFSHOOT_GITHUB_APP_PRIVATE_KEY_FILE: cannot read {}", file.display())
+                })?;
                 Ok(Secret::new(text))
             }
             (Some(_), Some(_)) => bail!(
@@ -197,11 +203,15 @@ fn generated_key(data_dir: &Path) -> anyhow::Result<Secret> {
     match std::fs::read_to_string(&path) {
         Ok(text) => return Ok(Secret::new(text.trim())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error).with_context(|| format!("cannot read the key in {}", path.display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read the key in {}", path.display()));
+        }
     }
-    std::fs::create_dir_all(data_dir).with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
+    std::fs::create_dir_all(data_dir)
+        .with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
     let key = Vault::generate_key();
-    write_private(&path, key.expose()).with_context(|| format!("cannot write the key to {}", path.display()))?;
+    write_private(&path, key.expose())
+        .with_context(|| format!("cannot write the key to {}", path.display()))?;
     Ok(key)
 }
 
@@ -221,7 +231,9 @@ fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
 
 fn http_url(text: &str) -> Result<String, String> {
     match url::Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(text.trim_end_matches('/').to_owned()),
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
         Ok(_) => Err("it is not an http or https URL, as `https://offshoot.acme.dev`".to_owned()),
         Err(error) => Err(format!("{error}; write it as `https://offshoot.acme.dev`")),
     }

@@ -43,8 +43,10 @@ impl Servers {
         let embedded = match &args.database_url {
             Some(_) => None,
             None => {
-                let settings =
-                    EmbeddedSettings { data_dir: args.data_dir.clone(), postgres_bin: args.postgres_bin.clone() };
+                let settings = EmbeddedSettings {
+                    data_dir: args.data_dir.clone(),
+                    postgres_bin: args.postgres_bin.clone(),
+                };
                 Some(Embedded::start(&settings).await.context("starting the embedded PostgreSQL")?)
             }
         };
@@ -55,7 +57,9 @@ impl Servers {
         };
         let store = Store::connect(&control, vault).context("OFFSHOOT_DATABASE_URL")?;
         store.migrate().await.context("bringing the control database's schema up to date")?;
-        let engine = Engine::connect(engine_settings(args, &control)?).await.context("connecting to the branch server")?;
+        let engine = Engine::connect(engine_settings(args, &control)?)
+            .await
+            .context("connecting to the branch server")?;
         Ok(Self { store, engine, embedded })
     }
 
@@ -69,7 +73,8 @@ impl Servers {
 }
 
 fn engine_settings(args: &DatabaseArgs, control: &Secret) -> anyhow::Result<EngineSettings> {
-    let control_database = Endpoint::parse(control).context("OFFSHOOT_DATABASE_URL")?.database().map(str::to_owned);
+    let control_database =
+        Endpoint::parse(control).context("OFFSHOOT_DATABASE_URL")?.database().map(str::to_owned);
     Ok(EngineSettings {
         administrator_url: args.branch_server_url.clone().unwrap_or_else(|| control.clone()),
         address: args.branch_address.clone(),
@@ -130,7 +135,8 @@ impl Service {
             bootstrap: args.api_token.clone(),
             figures,
         };
-        let router = web::router(app, webhook::router(WebhookState { store: servers.store.clone(), secrets }));
+        let router =
+            web::router(app, webhook::router(WebhookState { store: servers.store.clone(), secrets }));
         let shutdown = CancellationToken::new();
         let scheduler = schedule::start(&servers.store).await?;
         let mut tasks = tokio::task::JoinSet::new();
@@ -169,14 +175,20 @@ impl Service {
         _ = self.scheduler.shutdown().await;
         let ended = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(GRACE + Duration::from_secs(5), ended).await.is_err() {
-            tracing::warn!("some work did not end in time; its leases run out and it is taken up at the next start");
+            tracing::warn!(
+                "some work did not end in time; its leases run out and it is taken up at the next start"
+            );
         }
         self.tasks.shutdown().await;
         self.servers.stop().await
     }
 }
 
-async fn serve_http(socket: TcpListener, router: axum::Router, shutdown: CancellationToken) -> anyhow::Result<()> {
+async fn serve_http(
+    socket: TcpListener,
+    router: axum::Router,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let stop = shutdown.clone();
     let served = axum::serve(socket, router).with_graceful_shutdown(async move { stop.cancelled().await });
     let too_long = async {

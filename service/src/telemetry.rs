@@ -12,7 +12,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 const DEFAULT_FILTER: &str = "warn,offshoot=info";
 
 /// Bounds of the durations' buckets, in seconds: from a rename to a long migration.
-const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
+const SECONDS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
 
 /// Starts logging to standard error. `quiet` leaves only warnings, for commands whose output is for people.
 pub fn log(quiet: bool) {

@@ -79,7 +79,9 @@ pub(super) async fn run(command: Command) -> Result<Exit, Stop> {
             let wish = json!({ "protected": !args.off });
             change(&args.one, Method::PATCH, "", Some(wish)).await
         }
-        Command::Extend(args) => change(&args.one, Method::PATCH, "", Some(json!({ "extend": args.by }))).await,
+        Command::Extend(args) => {
+            change(&args.one, Method::PATCH, "", Some(json!({ "extend": args.by }))).await
+        }
     }
 }
 
@@ -125,8 +127,20 @@ async fn change(args: &One, method: Method, suffix: &str, body: Option<Value>) -
 
 fn show(document: &Value) {
     let fields = [
-        "repository", "pull_request", "database", "state", "reason", "generation", "head_sha", "base_ref", "database_name",
-        "protected", "created_at", "ready_at", "expires_at", "dashboard_url",
+        "repository",
+        "pull_request",
+        "database",
+        "state",
+        "reason",
+        "generation",
+        "head_sha",
+        "base_ref",
+        "database_name",
+        "protected",
+        "created_at",
+        "ready_at",
+        "expires_at",
+        "dashboard_url",
     ];
     let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let rows: Vec<_> = fields

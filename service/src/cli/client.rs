@@ -69,7 +69,10 @@ impl Answer {
             return Ok(self.body);
         }
         let exit = match self.status {
-            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Exit::Usage,
+            StatusCode::BAD_REQUEST
+            | StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::NOT_FOUND => Exit::Usage,
             status if status.is_server_error() => Exit::Service,
             _ => Exit::Failed,
         };
@@ -91,7 +94,8 @@ impl Client {
         let server = args.server.trim_end_matches('/').to_owned();
         let parsed = ::url::Url::parse(&server).with_context(|| format!("--server {server:?} is not a URL"));
         parsed.map_err(Stop::usage)?;
-        let http = reqwest::Client::builder().timeout(TIMEOUT).connect_timeout(Duration::from_secs(10)).build()?;
+        let http =
+            reqwest::Client::builder().timeout(TIMEOUT).connect_timeout(Duration::from_secs(10)).build()?;
         Ok(Self { http, server, token: args.token.clone().map(Secret::new) })
     }
 
@@ -113,11 +117,10 @@ impl Client {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let response = request
-            .send()
-            .await
-            .map_err(reqwest::Error::without_url)
-            .with_context(|| format!("the service at {} does not answer; is --server right?", self.server))?;
+        let response =
+            request.send().await.map_err(reqwest::Error::without_url).with_context(|| {
+                format!("the service at {} does not answer; is --server right?", self.server)
+            })?;
         let status = response.status();
         let text = response.text().await.with_context(|| format!("reading the answer of {}", self.server))?;
         Ok(Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) })

@@ -43,11 +43,16 @@ fn settings(args: &ServeArgs) -> Vec<Finding> {
         None => Err("OFFSHOOT_API_TOKEN is not set, so nobody can use the API or make the first token; set it to the output of `openssl rand -hex 32`".to_owned()),
     };
     let url = match args.public_url.as_deref() {
-        Some(url) if url.starts_with("http://") && !url.contains("localhost") && !url.contains("127.0.0.1") => {
+        Some(url)
+            if url.starts_with("http://") && !url.contains("localhost") && !url.contains("127.0.0.1") =>
+        {
             Err(format!("{url} is not https: tokens would cross the network in the clear"))
         }
         Some(url) => Ok(url.to_owned()),
-        None => Err(format!("OFFSHOOT_PUBLIC_URL is not set; links in reports lead to {}, which only this machine reaches", args.public_url())),
+        None => Err(format!(
+            "OFFSHOOT_PUBLIC_URL is not set; links in reports lead to {}, which only this machine reaches",
+            args.public_url()
+        )),
     };
     vec![
         Finding { what: "webhook secret", verdict: text(secrets) },
@@ -62,12 +67,17 @@ async fn servers(args: &ServeArgs) -> Finding {
     let what = "databases";
     let verdict = match Servers::connect(&args.databases).await {
         Ok(servers) => {
-            let found = format!("control schema current; branch server PostgreSQL {}, as a superuser", version(&servers));
+            let found = format!(
+                "control schema current; branch server PostgreSQL {}, as a superuser",
+                version(&servers)
+            );
             let stopped = servers.stop().await;
             stopped.map(|()| found).map_err(|error| format!("{error:#}"))
         }
         Err(error) => match error.downcast_ref::<EmbeddedError>() {
-            Some(EmbeddedError::InUse { .. }) => Ok("a running service has the embedded PostgreSQL; ask its /readyz".to_owned()),
+            Some(EmbeddedError::InUse { .. }) => {
+                Ok("a running service has the embedded PostgreSQL; ask its /readyz".to_owned())
+            }
             _ => Err(format!("{error:#}")),
         },
     };

@@ -98,7 +98,14 @@ pub(super) async fn run(args: Args) -> Result<Exit, Stop> {
         base_sha: base,
         updated_at: Utc::now(),
     };
-    let preview = Preview { args: &args, git: &git, servers: &servers, facts: &facts, pull: &pull, progress: &progress };
+    let preview = Preview {
+        args: &args,
+        git: &git,
+        servers: &servers,
+        facts: &facts,
+        pull: &pull,
+        progress: &progress,
+    };
     let shown = preview.run().await;
     if let Some(embedded) = servers.embedded {
         // The URL that was printed should work.
@@ -138,7 +145,8 @@ impl Preview<'_> {
         for database in &reading.databases {
             let label = &database.layout.label;
             self.progress.say(&format!("{label}: {} migrations", database.head.migrations.len()));
-            let order = Order { repository: &self.facts.name, pull: self.pull, reading: &reading, database, clock };
+            let order =
+                Order { repository: &self.facts.name, pull: self.pull, reading: &reading, database, clock };
             let branch = preparer.prepare(&order).await.map_err(|error| anyhow!(error))?;
             prepared.push(branch);
         }
@@ -197,8 +205,10 @@ impl Preview<'_> {
         let client = store.client().await?;
         let credentials = branches::credentials(&client, store.vault(), branch.id).await?;
         let database = branch.database_name.clone();
-        let owner = Access { role: database.clone(), password: credentials.password, database: database.clone() };
-        let reader = Access { role: names::reader(&database), password: credentials.reader_password, database };
+        let owner =
+            Access { role: database.clone(), password: credentials.password, database: database.clone() };
+        let reader =
+            Access { role: names::reader(&database), password: credentials.reader_password, database };
         let url = |access: &Access| self.servers.engine.url(access).expose().to_owned();
         let urls = branch.is_reachable().then(|| Urls { owner: url(&owner), reader: url(&reader) });
         Ok(BranchDocument::new(&self.facts.name, branch, "", urls))

@@ -9,9 +9,10 @@ pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -
         }
     }
     let line = |cells: &[String; N]| {
-        let padded = cells.iter().zip(widths).map(|(cell, width)| {
-            console::pad_str(cell, width, console::Alignment::Left, None).into_owned()
-        });
+        let padded = cells
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| console::pad_str(cell, width, console::Alignment::Left, None).into_owned());
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     let mut lines = vec![line(&headings.map(str::to_owned))];
@@ -24,6 +25,9 @@ mod tests {
     #[test]
     fn columns_line_up() {
         let rows = [["acme/shop".to_owned(), "1".to_owned()], ["a/b".to_owned(), "42".to_owned()]];
-        assert_eq!(super::table(["REPOSITORY", "PR"], &rows), "REPOSITORY  PR\nacme/shop   1\na/b         42");
+        assert_eq!(
+            super::table(["REPOSITORY", "PR"], &rows),
+            "REPOSITORY  PR\nacme/shop   1\na/b         42"
+        );
     }
 }

@@ -45,7 +45,8 @@ pub(super) struct HealthArgs {
 }
 
 pub(super) async fn health(args: HealthArgs) -> Result<Exit, Stop> {
-    let host = if args.listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { args.listen.ip().to_string() };
+    let host =
+        if args.listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { args.listen.ip().to_string() };
     let url = format!("http://{host}:{}/healthz", args.listen.port());
     let response = reqwest::get(&url).await.with_context(|| format!("{url} does not answer"))?;
     Ok(if response.status().is_success() { Exit::Done } else { Exit::Failed })

@@ -85,7 +85,14 @@ async fn list(args: List) -> Result<(), Stop> {
         let repository = token["repository"].as_str().unwrap_or("all").to_owned();
         let may = if token["read_only"] == true { "read" } else { "write" };
         let state = if token["revoked_at"].is_null() { "valid" } else { "revoked" };
-        [token["id"].to_string(), text(&token["name"]), repository, may.to_owned(), state.to_owned(), text(&token["last_used_at"])]
+        [
+            token["id"].to_string(),
+            text(&token["name"]),
+            repository,
+            may.to_owned(),
+            state.to_owned(),
+            text(&token["last_used_at"]),
+        ]
     };
     let rows: Vec<_> = tokens.as_array().into_iter().flatten().map(row).collect();
     println!("{}", table(["ID", "NAME", "REPOSITORY", "MAY", "STATE", "LAST USED"], &rows));

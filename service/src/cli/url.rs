@@ -45,7 +45,8 @@ pub(super) async fn run(args: Args) -> Result<Exit, Stop> {
     let deadline = Instant::now() + args.wait;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let mut query = vec![("database", args.branch.database.clone()), ("wait", left.min(POLL).as_secs().to_string())];
+        let mut query =
+            vec![("database", args.branch.database.clone()), ("wait", left.min(POLL).as_secs().to_string())];
         query.extend(args.sha.clone().map(|sha| ("sha", sha)));
         let answered = client.get(&args.branch.path(), &query).await;
         let over = Instant::now() >= deadline;
@@ -66,7 +67,8 @@ pub(super) async fn run(args: Args) -> Result<Exit, Stop> {
 }
 
 fn is_worth_waiting(status: StatusCode) -> bool {
-    matches!(status, StatusCode::ACCEPTED | StatusCode::NOT_FOUND | StatusCode::LOCKED) || status.is_server_error()
+    matches!(status, StatusCode::ACCEPTED | StatusCode::NOT_FOUND | StatusCode::LOCKED)
+        || status.is_server_error()
 }
 
 fn print(args: &Args, document: &Value) -> Result<Exit, Stop> {
@@ -75,7 +77,10 @@ fn print(args: &Args, document: &Value) -> Result<Exit, Stop> {
         println!("{}", serde_json::to_string_pretty(document)?);
     } else {
         let url = document.get(name).and_then(Value::as_str);
-        println!("{}", url.ok_or_else(|| anyhow!("the service answered without a `{name}`; is it an older version?"))?);
+        println!(
+            "{}",
+            url.ok_or_else(|| anyhow!("the service answered without a `{name}`; is it an older version?"))?
+        );
     }
     Ok(Exit::Done)
 }
@@ -85,7 +90,9 @@ fn too_late(args: &Args, document: &Value) -> Stop {
     let head = document.get("head_sha").and_then(Value::as_str).unwrap_or("an unknown commit");
     let wanted = args.sha.as_deref().map(|sha| format!(" for {sha}")).unwrap_or_default();
     let waited = humantime::format_duration(args.wait);
-    let error = anyhow!("the branch is not ready{wanted} after {waited}: it is {state} at {head}. Look at its check, or wait longer with --wait.");
+    let error = anyhow!(
+        "the branch is not ready{wanted} after {waited}: it is {state} at {head}. Look at its check, or wait longer with --wait."
+    );
     Stop { exit: Exit::Service, error }
 }
 

@@ -117,7 +117,10 @@ impl Engine {
         let doing = format!("ask whether the layer {key} is being built");
         let session = self.administrator.connect().await?;
         let row = session
-            .query_one("select pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended($1, 0)) as free", &[&key])
+            .query_one(
+                "select pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended($1, 0)) as free",
+                &[&key],
+            )
             .await
             .map_err(EngineError::refused(doing))?;
         Ok(row.get("free"))

@@ -83,7 +83,11 @@ impl fmt::Display for Checkup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::App { name, installations, .. } => {
-                write!(f, "the App {name}, with all permissions, installed on {} accounts", installations.len())
+                write!(
+                    f,
+                    "the App {name}, with all permissions, installed on {} accounts",
+                    installations.len()
+                )
             }
             Self::Token { login, .. } => write!(f, "the token of {login}"),
         }

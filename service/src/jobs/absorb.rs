@@ -60,7 +60,12 @@ impl Worker {
         Ok(Some(asked_at))
     }
 
-    async fn read_news(&self, id: PullId, before: Option<&PullRequest>, new: &[Delivery]) -> Result<News, JobError> {
+    async fn read_news(
+        &self,
+        id: PullId,
+        before: Option<&PullRequest>,
+        new: &[Delivery],
+    ) -> Result<News, JobError> {
         let mut news = News::default();
         let mut unclear = false;
         for delivery in new {
@@ -81,7 +86,9 @@ impl Worker {
                 }
                 Ok(Told::ReportTouched { comment }) => news.touched.push(comment),
                 Ok(Told::Nothing) => {}
-                Err(error) => tracing::warn!(delivery = delivery.id, %error, "a stored delivery cannot be read; passed over"),
+                Err(error) => {
+                    tracing::warn!(delivery = delivery.id, %error, "a stored delivery cannot be read; passed over")
+                }
             }
         }
         if unclear {
@@ -91,13 +98,18 @@ impl Worker {
     }
 
     /// What GitHub itself says of a pull request now.
-    pub(super) async fn ask(&self, id: PullId, facts: Option<&RepositoryFacts>) -> Result<PullRequest, JobError> {
+    pub(super) async fn ask(
+        &self,
+        id: PullId,
+        facts: Option<&RepositoryFacts>,
+    ) -> Result<PullRequest, JobError> {
         let facts = match facts {
             Some(facts) => facts.clone(),
             None => {
                 let client = self.store.client().await?;
                 let known = repositories::find(&client, id.repository).await?;
-                let missing = || JobError::Retry(anyhow::anyhow!("repository {} is not known", id.repository));
+                let missing =
+                    || JobError::Retry(anyhow::anyhow!("repository {} is not known", id.repository));
                 known.ok_or_else(missing)?.facts
             }
         };

@@ -30,7 +30,8 @@ impl JobError {
                 Some(EngineError::ExtensionNotAllowed { name }) => format!(
                     "the extension `{name}` is not on the operator's allow-list (OFFSHOOT_ALLOWED_EXTENSIONS)"
                 ),
-                Some(_) => "the branch server did not do its part; the operator finds the cause in the log".to_owned(),
+                Some(_) => "the branch server did not do its part; the operator finds the cause in the log"
+                    .to_owned(),
                 None => "an internal error; the operator finds the cause in the log".to_owned(),
             },
         }

@@ -9,7 +9,8 @@ use crate::store::repositories;
 impl Worker {
     pub(super) async fn follow_base(&self, repository: i64, tip: &Oid) -> Result<(), JobError> {
         let client = self.store.client().await?;
-        let Some(known) = repositories::find(&client, repository).await?.filter(|known| !known.removed) else {
+        let Some(known) = repositories::find(&client, repository).await?.filter(|known| !known.removed)
+        else {
             return Ok(());
         };
         drop(client);

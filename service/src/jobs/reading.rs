@@ -109,11 +109,10 @@ impl Reader<'_> {
     /// The trees of the commits, each read once however many of them are the same commit.
     async fn trees(&self, head: &Oid, comparison: &Comparison) -> Result<Trees, ReadError> {
         let same = comparison.tip == comparison.merge_base;
-        let (head, merge_base, tip) = tokio::try_join!(
-            self.tree(head),
-            self.tree(&comparison.merge_base),
-            async { if same { Ok(None) } else { self.tree(&comparison.tip).await.map(Some) } }
-        )?;
+        let (head, merge_base, tip) =
+            tokio::try_join!(self.tree(head), self.tree(&comparison.merge_base), async {
+                if same { Ok(None) } else { self.tree(&comparison.tip).await.map(Some) }
+            })?;
         let tip = tip.unwrap_or_else(|| merge_base.clone());
         Ok(Trees { head, merge_base, tip })
     }
@@ -136,7 +135,8 @@ impl Reader<'_> {
     }
 
     async fn databases(&self, detected: &Detected, trees: &Trees) -> Result<Vec<DatabaseReading>, ReadError> {
-        let listed: Vec<_> = detected.databases.iter().map(|layout| ListedDatabase::new(layout, trees)).collect();
+        let listed: Vec<_> =
+            detected.databases.iter().map(|layout| ListedDatabase::new(layout, trees)).collect();
         let blobs = self.blobs(listed.iter().flat_map(ListedDatabase::wanted)).await?;
         listed.into_iter().map(|database| database.read(trees, &blobs)).collect()
     }
@@ -190,7 +190,8 @@ impl<'a> ListedDatabase<'a> {
 
     fn wanted(&self) -> impl Iterator<Item = (Oid, Option<u64>)> {
         let chains = [&self.base.chain, &self.head.chain, &self.tip];
-        let migrations = chains.into_iter().flat_map(|chain| &chain.migrations).map(|file| (file.oid.clone(), file.size));
+        let migrations =
+            chains.into_iter().flat_map(|chain| &chain.migrations).map(|file| (file.oid.clone(), file.size));
         let seeds = self.base.seeds.iter().chain(&self.head.seeds).copied().map(wanted);
         migrations.chain(seeds).chain(self.lock_file.map(wanted)).collect::<Vec<_>>().into_iter()
     }
@@ -210,14 +211,16 @@ impl<'a> ListedDatabase<'a> {
 
 impl<'a> ListedSide<'a> {
     fn new(layout: &Layout, tree: &'a Tree) -> Self {
-        let selected = seed::select(&layout.seed, tree).expect("the patterns were checked when they were read");
+        let selected =
+            seed::select(&layout.seed, tree).expect("the patterns were checked when they were read");
         let seeds = selected.into_iter().filter_map(|(path, _)| tree.find(path)).collect();
         Self { chain: prisma::list(tree, directory_in(layout, tree)), seeds }
     }
 
     fn read(self, blobs: &HashMap<Oid, Bytes>) -> Side {
         let migrations = read_chain(&self.chain, blobs);
-        let seed = |entry: &TreeEntry| SeedFile::new(&entry.path, entry.oid.clone(), blobs[&entry.oid].clone());
+        let seed =
+            |entry: &TreeEntry| SeedFile::new(&entry.path, entry.oid.clone(), blobs[&entry.oid].clone());
         Side { migrations, seeds: self.seeds.into_iter().map(seed).collect(), broken: self.chain.broken }
     }
 }
@@ -244,8 +247,12 @@ fn missing_directory(layout: &Layout, head: &Tree) -> Option<Failure> {
     if head.children(directory).next().is_some() {
         return None;
     }
-    let message = format!("database `{}` has its migrations in `{directory}`, which does not exist at this commit", layout.label);
-    let failure = Failure::of_file(FailureKind::Chain, directory, format!("{directory}/{LOCK_FILE}"), message);
+    let message = format!(
+        "database `{}` has its migrations in `{directory}`, which does not exist at this commit",
+        layout.label
+    );
+    let failure =
+        Failure::of_file(FailureKind::Chain, directory, format!("{directory}/{LOCK_FILE}"), message);
     Some(failure.with_hint("Restore the directory, or correct `migrations` in the base's `.offshoot.toml`."))
 }
 
@@ -261,11 +268,19 @@ fn undetected(undetected: Undetected) -> ReadError {
     match undetected {
         Undetected::NoChain => ReadError::Notice(Notice::NoChain),
         Undetected::Ambiguous(directories) => {
-            let example: String =
-                directories.iter().enumerate().map(|(at, directory)| example(at, directory)).collect::<Vec<_>>().join(" ");
+            let example: String = directories
+                .iter()
+                .enumerate()
+                .map(|(at, directory)| example(at, directory))
+                .collect::<Vec<_>>()
+                .join(" ");
             let message = Undetected::Ambiguous(directories).to_string();
             let failure = Failure::of_file(FailureKind::Configuration, CONFIG_PATH, CONFIG_PATH, message);
-            configuration(failure.with_hint(format!("Commit an `.offshoot.toml` to the base branch, for example: {example}")))
+            configuration(
+                failure.with_hint(format!(
+                    "Commit an `.offshoot.toml` to the base branch, for example: {example}"
+                )),
+            )
         }
     }
 }

@@ -15,10 +15,10 @@ use crate::domain::report::Notice;
 use crate::domain::state::BranchState;
 use crate::queue::Claim;
 use crate::store::branches::{self, Change, NewBranch};
+use crate::store::deliveries;
 use crate::store::jobs;
 use crate::store::pulls::{self, StoredPull};
 use crate::store::repositories::{self, Repository};
-use crate::store::deliveries;
 
 /// How often a job asks whether something newer came while it works.
 const SUPERSEDED_POLL: Duration = Duration::from_millis(250);
@@ -56,7 +56,8 @@ impl Worker {
             let pull = self.ask(id, None).await?;
             pulls::save(&client, &pull).await?;
         }
-        let repository = repositories::find(&client, id.repository).await?.ok_or_else(|| missing("the repository"))?;
+        let repository =
+            repositories::find(&client, id.repository).await?.ok_or_else(|| missing("the repository"))?;
         let stored = pulls::find(&client, id).await?.ok_or_else(|| missing("the pull request"))?;
         Ok((repository, stored))
     }
@@ -83,7 +84,11 @@ impl Worker {
         let client = self.store.client().await?;
         let branches = branches::of_pull(&client, pull.id).await?;
         if !pull.open || repository.removed {
-            let why = if repository.removed { "Offshoot was removed from the repository." } else { "The pull request is closed." };
+            let why = if repository.removed {
+                "Offshoot was removed from the repository."
+            } else {
+                "The pull request is closed."
+            };
             return self.remove_all(&branches, why).await;
         }
         for branch in branches.iter().filter(|branch| branch.state == BranchState::Deleting) {
@@ -140,7 +145,8 @@ impl Worker {
         let preparer = Preparer { store: &self.store, engine: &self.engine };
         let mut first_error = None;
         for database in &reading.databases {
-            let order = Order { repository: &repository.facts.name, pull: &stored.pull, reading, database, clock };
+            let order =
+                Order { repository: &repository.facts.name, pull: &stored.pull, reading, database, clock };
             // One database's trouble does not keep the others waiting.
             if let Err(error) = preparer.prepare(&order).await {
                 first_error.get_or_insert(error);
@@ -153,7 +159,9 @@ impl Worker {
 
     /// Databases that the configuration no longer declares.
     async fn remove_undeclared(&self, branches: &[Branch], reading: &Reading) -> Result<(), JobError> {
-        let declared = |branch: &&Branch| reading.databases.iter().any(|database| database.layout.label == branch.database);
+        let declared = |branch: &&Branch| {
+            reading.databases.iter().any(|database| database.layout.label == branch.database)
+        };
         let undeclared: Vec<Branch> = branches
             .iter()
             .filter(|branch| branch.state != BranchState::Deleting && !declared(branch))
@@ -204,6 +212,8 @@ fn blocked(stored: &StoredPull, forks: Forks) -> Option<String> {
             "This pull request comes from a fork: a maintainer has to approve the commit {} before its SQL is run.",
             pull.head_sha.short()
         )),
-        Forks::Never => Some("Pull requests from forks get no database here (`forks = \"never\"`).".to_owned()),
+        Forks::Never => {
+            Some("Pull requests from forks get no database here (`forks = \"never\"`).".to_owned())
+        }
     }
 }

@@ -15,7 +15,9 @@ impl Worker {
     pub(super) async fn report_pull(&self, id: PullId) -> Result<(), JobError> {
         let client = self.store.client().await?;
         let Some(stored) = pulls::find(&client, id).await? else { return Ok(()) };
-        let Some(repository) = repositories::find(&client, id.repository).await?.filter(|known| !known.removed) else {
+        let Some(repository) =
+            repositories::find(&client, id.repository).await?.filter(|known| !known.removed)
+        else {
             return Ok(());
         };
         let branches = branches::last_of_pull(&client, id).await?;
@@ -35,7 +37,11 @@ impl Worker {
     }
 
     /// Checks on commits that are no longer the head end: their verdict will never come.
-    async fn end_earlier_checks(&self, github: &RepositoryClient, subject: &Subject<'_>) -> Result<(), JobError> {
+    async fn end_earlier_checks(
+        &self,
+        github: &RepositoryClient,
+        subject: &Subject<'_>,
+    ) -> Result<(), JobError> {
         let client = self.store.client().await?;
         let id = subject.pull.id;
         for check in reports::unended_checks(&client, id).await? {
@@ -131,7 +137,11 @@ async fn tell_check_run(
     let running = match told {
         Some(check) if check.ended && !ends => None,
         Some(check) => check.github_id,
-        None => github.find_check_run(&verdict.sha).await?.filter(|run| run.external_id.as_deref() == Some(&external_id(id))).map(|run| run.id),
+        None => github
+            .find_check_run(&verdict.sha)
+            .await?
+            .filter(|run| run.external_id.as_deref() == Some(&external_id(id)))
+            .map(|run| run.id),
     };
     if let Some(run) = running {
         match github.update_check_run(run, verdict).await {

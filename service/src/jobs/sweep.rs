@@ -52,7 +52,8 @@ impl Worker {
         drop(client);
         for database in standing.into_iter().filter(|database| !known.contains(&database.name)) {
             // A layer is built in an instance that only its builder knows of; its lock tells whether there is one.
-            if let Some(Subject::Layer { layer }) = database.identity.as_ref().map(|identity| &identity.subject)
+            if let Some(Subject::Layer { layer }) =
+                database.identity.as_ref().map(|identity| &identity.subject)
                 && !self.engine.layer_is_unattended(layer).await?
             {
                 continue;

@@ -41,7 +41,11 @@ impl Worker {
     pub(super) async fn sync_installation(&self, id: i64) -> Result<(), JobError> {
         let seen = match self.github.installation_repositories(id).await {
             Ok(seen) => seen,
-            Err(GithubError::Missing { .. } | GithubError::Unauthorized { .. } | GithubError::Forbidden { .. }) => Vec::new(),
+            Err(
+                GithubError::Missing { .. }
+                | GithubError::Unauthorized { .. }
+                | GithubError::Forbidden { .. },
+            ) => Vec::new(),
             Err(error) => return Err(error.into()),
         };
         let client = self.store.client().await?;

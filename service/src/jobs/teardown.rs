@@ -27,8 +27,14 @@ impl Worker {
             self.engine.discard(&held_names(&instance.names)?).await?;
             // One that was being published may have its place already.
             if instance.state == InstanceState::Preparing {
-                self.engine.discard(&held_names(&instances::InstanceNames::both(&branch.database_name))?).await?;
-                self.engine.discard(&held_names(&instances::InstanceNames::both(&crate::engine::trash_name(&instance.id)))?).await?;
+                self.engine
+                    .discard(&held_names(&instances::InstanceNames::both(&branch.database_name))?)
+                    .await?;
+                self.engine
+                    .discard(&held_names(&instances::InstanceNames::both(&crate::engine::trash_name(
+                        &instance.id,
+                    )))?)
+                    .await?;
             }
             instances::forget(&client, &instance.id).await?;
         }

@@ -6,7 +6,6 @@ use super::deliveries::{NewDelivery, Receipt};
 use super::instances::{InstanceNames, InstanceState};
 use super::layers::NewLayer;
 use super::pulls::Approval;
-use crate::domain::report::Notice;
 use super::reports::{Check, Comment};
 use super::test_support::TestStore;
 use super::test_support::fixtures::{branch, facts, oid, pull, stored_pull};
@@ -15,6 +14,7 @@ use crate::domain::chain::Chain;
 use crate::domain::ids::DatabaseLabel;
 use crate::domain::job::Job;
 use crate::domain::layer::LayerKey;
+use crate::domain::report::Notice;
 use crate::domain::token::{Reach, Scope};
 use crate::domain::tree::Tree;
 

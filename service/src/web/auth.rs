@@ -32,7 +32,9 @@ impl Caller {
         if self.scope.may_write(repository) {
             return Ok(());
         }
-        Err(Problem::forbidden("It is read-only; an administrator makes another with `offshoot token create`."))
+        Err(Problem::forbidden(
+            "It is read-only; an administrator makes another with `offshoot token create`.",
+        ))
     }
 
     /// For what belongs to the whole service.
@@ -40,7 +42,9 @@ impl Caller {
         if self.scope.reaches_all() && !self.scope.read_only {
             return Ok(());
         }
-        Err(Problem::forbidden("It is not an administrator's: this needs one for all repositories that may write."))
+        Err(Problem::forbidden(
+            "It is not an administrator's: this needs one for all repositories that may write.",
+        ))
     }
 
     /// The one repository that the token opens, if it is not all.

@@ -22,7 +22,9 @@ async fn alive() -> &'static str {
 /// Both databases answer, and the control database has the schema that this version was built for.
 async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
     let (schema, server) = tokio::join!(app.store.schema_is_current(), app.engine.ping());
-    let unready = |detail: &str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unready", "Offshoot is not ready", detail);
+    let unready = |detail: &str| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unready", "Offshoot is not ready", detail)
+    };
     match (schema, server) {
         (Err(error), _) => {
             tracing::warn!(error = %error, "not ready: the control database");
@@ -44,8 +46,10 @@ async fn figures(State(app): State<App>) -> Result<Response, Problem> {
         metrics::gauge!("offshoot_branches", "state" => count.state.as_str()).set(count.branches as f64);
     }
     for figure in jobs::figures(&client).await? {
-        metrics::gauge!("offshoot_jobs", "kind" => figure.kind.clone(), "state" => figure.state.clone()).set(figure.jobs as f64);
-        metrics::gauge!("offshoot_oldest_job_seconds", "kind" => figure.kind, "state" => figure.state).set(figure.oldest_wait);
+        metrics::gauge!("offshoot_jobs", "kind" => figure.kind.clone(), "state" => figure.state.clone())
+            .set(figure.jobs as f64);
+        metrics::gauge!("offshoot_oldest_job_seconds", "kind" => figure.kind, "state" => figure.state)
+            .set(figure.oldest_wait);
     }
     metrics::gauge!("offshoot_trash_databases").set(instances::all_trash(&client).await?.len() as f64);
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.figures.render()).into_response())

@@ -49,7 +49,12 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Every route of the service but the webhook's, which brings its own limits.
 pub fn router(app: App, webhook: Router) -> Router {
-    let routes = Router::new().merge(health::routes()).merge(api::routes()).with_state(app).fallback(missing).merge(webhook);
+    let routes = Router::new()
+        .merge(health::routes())
+        .merge(api::routes())
+        .with_state(app)
+        .fallback(missing)
+        .merge(webhook);
     let header = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
@@ -60,7 +65,10 @@ pub fn router(app: App, webhook: Router) -> Router {
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(header::X_FRAME_OPTIONS, "DENY"))
         .layer(header(header::REFERRER_POLICY, "no-referrer"))
-        .layer(header(header::CONTENT_SECURITY_POLICY, "default-src 'self'; frame-ancestors 'none'; base-uri 'none'"))
+        .layer(header(
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+        ))
         .layer(CatchPanicLayer::custom(panicked));
     routes.layer(layers)
 }
@@ -71,7 +79,11 @@ async fn missing() -> Problem {
 
 /// The path without its query, which may hold what should not be logged.
 fn span<B>(request: &Request<B>) -> tracing::Span {
-    let id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok()).unwrap_or_default();
+    let id = request
+        .extensions()
+        .get::<RequestId>()
+        .and_then(|id| id.header_value().to_str().ok())
+        .unwrap_or_default();
     tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
 }
 

@@ -45,7 +45,8 @@ impl Problem {
     }
 
     pub fn unauthorized() -> Self {
-        let detail = "Send `Authorization: Bearer TOKEN`; an administrator makes one with `offshoot token create`.";
+        let detail =
+            "Send `Authorization: Bearer TOKEN`; an administrator makes one with `offshoot token create`.";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid token is needed", detail)
     }
 
@@ -70,7 +71,8 @@ impl Problem {
     /// The database is out of reach for the moment.
     pub fn unavailable() -> Self {
         let detail = "The control database does not answer; try again in a few seconds.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Offshoot is not ready", detail).retry_after(2)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Offshoot is not ready", detail)
+            .retry_after(2)
     }
 
     pub fn with(mut self, name: &str, value: impl Serialize) -> Self {

@@ -69,7 +69,7 @@ pub fn read(event: &str, body: &[u8]) -> Result<Received, Malformed> {
     let repository = read_repository(&value);
     let asked = asked(event, action.as_deref(), &value)?;
     let (subject, outcome) = match &asked {
-        Asked::Job(job @ (Job::ReconcilePull(_) | Job::ReportPull(_))) => (Some(job.subject()), None),
+        Asked::Job(job @ Job::ReconcilePull(_)) => (Some(job.subject()), None),
         Asked::Job(job) => (None, Some(format!("asked for {job}"))),
         Asked::Nothing(why) => (None, Some(format!("ignored: {why}"))),
     };
@@ -131,6 +131,10 @@ fn asked_by_push(event: &str, value: &Value) -> Result<Asked, Malformed> {
     if push.deleted {
         return Ok(Asked::Nothing("a branch was deleted"));
     }
+    // Only the default branch's layer is worth building before anybody asks: other branches are mostly pull requests' heads.
+    if push.repository.default_branch.as_deref() != push.git_ref.strip_prefix("refs/heads/") {
+        return Ok(Asked::Nothing("a push to another branch than the default one"));
+    }
     let tip = push.after.parse().map_err(|error| malformed(event, error))?;
     Ok(Asked::Job(Job::FollowBase { repository: push.repository.id, tip }))
 }
@@ -157,7 +161,7 @@ fn asked_by_comment(action: Option<&str>, payload: &CommentPayload) -> Asked {
         _ => return Asked::Nothing("Offshoot's own report"),
     }
     let pull = PullId { repository: payload.repository.id, number: payload.issue.number };
-    Asked::Job(Job::ReportPull(pull))
+    Asked::Job(Job::ReconcilePull(pull))
 }
 
 /// GitHub names no pull request where the head is in a fork; the check run's own note does, and all of the repository's pull

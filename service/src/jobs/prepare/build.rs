@@ -52,8 +52,10 @@ impl Preparer<'_> {
         work: &mut Work<'_>,
     ) -> Result<(InstanceNames, Access), JobError> {
         let names = InstanceNames::new(id).map_err(|error| JobError::Retry(error.into()))?;
-        let recorded =
-            instances::InstanceNames { database: names.database.as_str().to_owned(), role: names.role.as_str().to_owned() };
+        let recorded = instances::InstanceNames {
+            database: names.database.as_str().to_owned(),
+            role: names.role.as_str().to_owned(),
+        };
         let client = self.store.client().await?;
         let credentials = branches::credentials(&client, self.store.vault(), branch.id).await?;
         instances::create(&client, id, branch.id, &recorded).await?;
@@ -61,7 +63,9 @@ impl Preparer<'_> {
             Start::Empty => None,
             Start::Layer(key) => {
                 let found = layers::find(&client, key).await?;
-                let layer = found.ok_or_else(|| JobError::Retry(anyhow::anyhow!("the layer {key} was dropped meanwhile")))?;
+                let layer = found.ok_or_else(|| {
+                    JobError::Retry(anyhow::anyhow!("the layer {key} was dropped meanwhile"))
+                })?;
                 layers::touch(&client, key, order.pull.id.repository, &order.database.layout.label).await?;
                 work.came_with(layer.chain.len());
                 work.seeded = layer.seeded.clone();

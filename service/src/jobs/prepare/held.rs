@@ -10,7 +10,9 @@ use crate::store::instances::{self, Instance};
 use crate::store::{Store, branches};
 
 /// An instance's names on the server, from what is recorded of it.
-pub(in crate::jobs) fn instance_names(recorded: &instances::InstanceNames) -> Result<InstanceNames, JobError> {
+pub(in crate::jobs) fn instance_names(
+    recorded: &instances::InstanceNames,
+) -> Result<InstanceNames, JobError> {
     InstanceNames::of(&recorded.database).map_err(|error| JobError::Retry(error.into()))
 }
 
@@ -21,7 +23,11 @@ impl Preparer<'_> {
         let Some(live) = instances::live_of(&client, branch.id).await? else { return Ok(Held::Nothing) };
         let names = Self::place(branch)?;
         if self.engine.place(&names.database).await? == Place::Nothing {
-            tracing::warn!(branch = branch.id, database = branch.database_name, "a branch's database is gone; building it anew");
+            tracing::warn!(
+                branch = branch.id,
+                database = branch.database_name,
+                "a branch's database is gone; building it anew"
+            );
             self.engine.discard(&names).await?;
             instances::forget(&client, &live.id).await?;
             return Ok(Held::Nothing);
@@ -30,7 +36,9 @@ impl Preparer<'_> {
         let rows = match self.engine.bookkeeping(&names.access(&credentials.password)).await {
             Ok(rows) => rows,
             // A table that cannot be read says nothing about what is there.
-            Err(ReplayError::Author { failure, .. }) => return Ok(Held::Unfinished { migration: failure.migration }),
+            Err(ReplayError::Author { failure, .. }) => {
+                return Ok(Held::Unfinished { migration: failure.migration });
+            }
             Err(ReplayError::Engine(error)) => return Err(error.into()),
         };
         Ok(match bookkeeping::applied_chain(&rows) {
@@ -47,7 +55,9 @@ impl Preparer<'_> {
             return Ok(false);
         }
         let public = Self::place(branch)?;
-        let Place::Ours(Some(identity)) = self.engine.place(&public.database).await? else { return Ok(false) };
+        let Place::Ours(Some(identity)) = self.engine.place(&public.database).await? else {
+            return Ok(false);
+        };
         let Subject::Branch { generation, .. } = identity.subject else { return Ok(false) };
         if generation != branch.generation + 1 {
             return Ok(false);

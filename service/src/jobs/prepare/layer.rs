@@ -11,12 +11,14 @@ use crate::domain::ids::DatabaseLabel;
 use crate::domain::layer::{LayerContent, LayerKey};
 use crate::domain::plan::LayerAtHand;
 use crate::domain::seed::{self, SeedDigest, SeedOn, SeededFile};
-use crate::engine::{EngineError, Identity, InstanceNames, InstanceSpec, LayerNames, ReplayError, Server, Source, Subject};
+use crate::engine::{
+    EngineError, Identity, InstanceNames, InstanceSpec, LayerNames, ReplayError, Server, Source, Subject,
+};
 use crate::jobs::JobError;
 use crate::jobs::reading::Side;
 use crate::secret::Secret;
-use crate::store::layers::{self, Layer, NewLayer};
 use crate::store::Store;
+use crate::store::layers::{self, Layer, NewLayer};
 
 /// Whether the base brings data of its own.
 pub(super) fn has_seed(layout: &Layout, base: &Side) -> bool {
@@ -40,7 +42,11 @@ pub(super) fn usable(server: &Server, layout: &Layout, base: &Side, stored: Vec<
         .into_iter()
         .filter_map(|layer| {
             let seeded = !layer.seeded.is_empty();
-            let fits = if seeded { layer.key == wanted } else { layer.key == key(server, layout, &layer.chain, None) };
+            let fits = if seeded {
+                layer.key == wanted
+            } else {
+                layer.key == key(server, layout, &layer.chain, None)
+            };
             fits.then_some(LayerAtHand { key: layer.key, chain: layer.chain, seeded })
         })
         .collect()
@@ -48,7 +54,8 @@ pub(super) fn usable(server: &Server, layout: &Layout, base: &Side, stored: Vec<
 
 /// A stored layer's names on the server.
 pub(super) fn names(layer: &Layer) -> Result<LayerNames, JobError> {
-    LayerNames::recorded(&layer.database_name, &layer.owner_role).map_err(|error| JobError::Retry(error.into()))
+    LayerNames::recorded(&layer.database_name, &layer.owner_role)
+        .map_err(|error| JobError::Retry(error.into()))
 }
 
 /// Builds the layer of an order's base, unless it stands. False where it cannot be built because the base's own files fail:
@@ -88,7 +95,9 @@ async fn stands(
     label: &DatabaseLabel,
 ) -> Result<bool, JobError> {
     let client = preparer.store.client().await?;
-    let Some(layer) = layers::find(&client, key).await?.filter(|layer| layer.complete) else { return Ok(false) };
+    let Some(layer) = layers::find(&client, key).await?.filter(|layer| layer.complete) else {
+        return Ok(false);
+    };
     if !preparer.engine.layer_is_complete(&names(&layer)?).await? {
         layers::forget(&client, key).await?;
         return Ok(false);
@@ -128,8 +137,11 @@ impl Builder<'_> {
         layers::complete(&client, self.key, size, milliseconds(started.elapsed())).await?;
         metrics::histogram!("offshoot_layer_build_seconds").record(started.elapsed());
         tracing::info!(
-            layer = &self.key.as_str()[..12], migrations = self.base.migrations.len(), from = parent.is_some(),
-            ms = milliseconds(started.elapsed()), "built a layer"
+            layer = &self.key.as_str()[..12],
+            migrations = self.base.migrations.len(),
+            from = parent.is_some(),
+            ms = milliseconds(started.elapsed()),
+            "built a layer"
         );
         Ok(true)
     }
@@ -185,11 +197,13 @@ impl Builder<'_> {
         engine.create_instance(&spec).await?;
         let access = instance.access(&password);
         let replayed = parent.map_or(0, |layer| layer.chain.len());
-        if !applied(engine.replay(&access, &self.base.migrations[replayed..], &mut |_| {}).await.map(|_| ()))? {
+        if !applied(engine.replay(&access, &self.base.migrations[replayed..], &mut |_| {}).await.map(|_| ()))?
+        {
             return Ok(false);
         }
         let ran = parent.map_or(&[][..], |layer| &layer.seeded);
-        let pending: Vec<_> = self.seeds().iter().filter(|file| !ran.contains(&file.seeded())).cloned().collect();
+        let pending: Vec<_> =
+            self.seeds().iter().filter(|file| !ran.contains(&file.seeded())).cloned().collect();
         applied(engine.seed(&access, &pending).await)
     }
 }
@@ -199,7 +213,11 @@ fn applied(ran: Result<(), ReplayError>) -> Result<bool, JobError> {
     match ran {
         Ok(()) => Ok(true),
         Err(ReplayError::Author { failure, .. }) => {
-            tracing::info!(file = failure.file, line = failure.line, "a base's own files fail; it gets no layer");
+            tracing::info!(
+                file = failure.file,
+                line = failure.line,
+                "a base's own files fail; it gets no layer"
+            );
             Ok(false)
         }
         Err(ReplayError::Engine(error)) => Err(error.into()),

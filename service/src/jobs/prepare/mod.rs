@@ -95,7 +95,10 @@ impl Order<'_> {
 impl Preparer<'_> {
     /// Brings the branch of an order to its commit. What the author did wrong is a state of the branch; an error is ours.
     pub async fn prepare(&self, order: &Order<'_>) -> Result<Branch, JobError> {
-        let branch = self.begin(order).await?;
+        let (branch, settled) = self.begin(order).await?;
+        if settled {
+            return Ok(branch);
+        }
         match self.carry_out(order, &branch).await {
             Ok(branch) => Ok(branch),
             Err(error) => {
@@ -105,8 +108,9 @@ impl Preparer<'_> {
         }
     }
 
-    /// The branch, made if there is none, as `preparing` for the order's commit.
-    async fn begin(&self, order: &Order<'_>) -> Result<Branch, JobError> {
+    /// The branch, made if there is none, as `preparing` for the order's commit; or as it is, where nothing was pushed or asked for since
+    /// its verdict: another look would only waste the data of a failed one.
+    async fn begin(&self, order: &Order<'_>) -> Result<(Branch, bool), JobError> {
         let client = self.store.client().await?;
         let new = NewBranch {
             pull: order.pull.id,
@@ -117,13 +121,17 @@ impl Preparer<'_> {
             expires_at: order.expires_at(),
         };
         let branch = branches::create(&client, self.store.vault(), &new).await?;
+        if is_settled(order, &branch) {
+            return Ok((branch, true));
+        }
         let change = Change {
             head_sha: Some(order.pull.head_sha.clone()),
             base_ref: Some(order.pull.base_ref.clone()),
             expires_at: order.expires_at(),
             ..Change::default()
         };
-        Ok(branches::transition(&client, branch.id, BranchState::Preparing, &change).await?)
+        let branch = branches::transition(&client, branch.id, BranchState::Preparing, &change).await?;
+        Ok((branch, false))
     }
 
     async fn carry_out(&self, order: &Order<'_>, branch: &Branch) -> Result<Branch, JobError> {
@@ -202,6 +210,14 @@ impl Preparer<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a branch's verdict is already about what is asked for.
+fn is_settled(order: &Order<'_>, branch: &Branch) -> bool {
+    matches!(branch.state, BranchState::Ready | BranchState::Failed)
+        && branch.head_sha == order.pull.head_sha
+        && branch.base_ref == order.pull.base_ref
+        && !branch.reset_requested
 }
 
 /// Milliseconds with their fraction.

@@ -15,7 +15,12 @@ use crate::store::branches;
 
 impl Preparer<'_> {
     /// Replays part of the wanted chain. What fails by the author's fault is noted in the work; nothing more is run then.
-    pub(super) async fn replay(&self, access: &Access, work: &mut Work<'_>, range: Range<usize>) -> Result<(), JobError> {
+    pub(super) async fn replay(
+        &self,
+        access: &Access,
+        work: &mut Work<'_>,
+        range: Range<usize>,
+    ) -> Result<(), JobError> {
         if work.failure.is_some() || range.is_empty() {
             return Ok(());
         }
@@ -34,7 +39,12 @@ impl Preparer<'_> {
     }
 
     /// Runs seed files, each in a transaction of its own, and remembers those that were run.
-    pub(super) async fn seed(&self, access: &Access, work: &mut Work<'_>, files: &[&SeedFile]) -> Result<(), JobError> {
+    pub(super) async fn seed(
+        &self,
+        access: &Access,
+        work: &mut Work<'_>,
+        files: &[&SeedFile],
+    ) -> Result<(), JobError> {
         let started = Instant::now();
         for file in files {
             if work.failure.is_some() {
@@ -75,11 +85,13 @@ impl Preparer<'_> {
         let wanted = Chain::of(work.wanted);
         let verified = match self.engine.bookkeeping(access).await {
             Ok(rows) => bookkeeping::verify(&rows, &wanted),
-            Err(ReplayError::Author { failure, .. }) => Err(*failure),
+            Err(ReplayError::Author { failure, .. }) => Err(failure),
             Err(ReplayError::Engine(error)) => return Err(error.into()),
         };
-        if let Err(failure) = verified {
-            work.fail(failure);
+        if let Err(mut failure) = verified {
+            let blamed = work.wanted.iter().find(|file| file.migration.name == failure.migration);
+            failure.file = blamed.map_or_else(|| layout.migrations.clone(), |file| file.path.clone());
+            work.fail(*failure);
         }
         Ok(())
     }

@@ -33,7 +33,8 @@ pub(super) struct PullPath {
 
 impl PullPath {
     pub(super) fn repository(&self) -> Result<RepositoryName, Problem> {
-        RepositoryName::new(&self.owner, &self.name).map_err(|error| Problem::bad_request(format!("{error}.")))
+        RepositoryName::new(&self.owner, &self.name)
+            .map_err(|error| Problem::bad_request(format!("{error}.")))
     }
 }
 
@@ -95,7 +96,11 @@ pub(super) async fn show(
 }
 
 /// The branch's document with its URLs.
-async fn document(app: &App, repository: &RepositoryName, branch: &Branch) -> Result<BranchDocument, Problem> {
+async fn document(
+    app: &App,
+    repository: &RepositoryName,
+    branch: &Branch,
+) -> Result<BranchDocument, Problem> {
     let client = app.store.client().await?;
     let credentials = branches::credentials(&client, app.store.vault(), branch.id).await?;
     let url = |role: &str, password: &crate::secret::Secret| {
@@ -148,7 +153,11 @@ pub(super) async fn reset(
     let (repository, branch) = writable(&app, &caller, path, query).await?;
     let client = app.store.client().await?;
     if !branches::request_reset(&client, branch.id).await? {
-        return Err(Problem::conflict("branch-deleted", "The branch is being deleted", "Its pull request is closed."));
+        return Err(Problem::conflict(
+            "branch-deleted",
+            "The branch is being deleted",
+            "Its pull request is closed.",
+        ));
     }
     jobs::enqueue(&client, &Job::ReconcilePull(branch.pull)).await?;
     accepted(&app, &repository, branch.id).await
@@ -186,7 +195,8 @@ pub(super) async fn change(
 }
 
 fn after(text: &str) -> Result<DateTime<Utc>, Problem> {
-    let invalid = || Problem::bad_request(format!("`extend` is `{text}`, which is no duration; write `3d` or `12h`."));
+    let invalid =
+        || Problem::bad_request(format!("`extend` is `{text}`, which is no duration; write `3d` or `12h`."));
     let duration = humantime::parse_duration(text).map_err(|_| invalid())?;
     let delta = TimeDelta::from_std(duration).map_err(|_| invalid())?;
     Utc::now().checked_add_signed(delta).ok_or_else(invalid)
@@ -223,7 +233,12 @@ async fn writable(
     let (path, which) = parameters(path, query)?;
     let name = path.repository()?;
     caller.must_write(&name)?;
-    let missing = || Problem::not_found(format!("{name} has no branch `{}` for pull request {}.", which.database, path.number));
+    let missing = || {
+        Problem::not_found(format!(
+            "{name} has no branch `{}` for pull request {}.",
+            which.database, path.number
+        ))
+    };
     let client = app.store.client().await?;
     let repository = repositories::find_by_name(&client, &name).await?.ok_or_else(missing)?;
     let pull = PullId { repository: repository.facts.github_id, number: path.number };
@@ -233,7 +248,8 @@ async fn writable(
 
 async fn accepted(app: &App, repository: &RepositoryName, id: i64) -> Result<Response, Problem> {
     let client = app.store.client().await?;
-    let branch = branches::find_by_id(&client, id).await?.ok_or_else(|| Problem::not_found("The branch is gone."))?;
+    let branch =
+        branches::find_by_id(&client, id).await?.ok_or_else(|| Problem::not_found("The branch is gone."))?;
     let document = BranchDocument::new(repository, &branch, &app.public_url, None);
     Ok((StatusCode::ACCEPTED, Json(document)).into_response())
 }

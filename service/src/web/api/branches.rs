@@ -8,8 +8,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::BranchDocument;
 use crate::domain::ids::RepositoryName;
 use crate::domain::state::BranchState;
-use crate::store::branches::{self, Filter};
 use crate::store::PageRequest;
+use crate::store::branches::{self, Filter};
 use crate::web::App;
 use crate::web::auth::Caller;
 use crate::web::problem::Problem;
@@ -54,6 +54,8 @@ pub(super) async fn list(
     let client = app.store.client().await?;
     let page = branches::list(&client, &Filter { repository, state: wanted.state }, request).await?;
     let (pages, total) = (page.last(), page.total);
-    let document = |listed: &branches::Listed| BranchDocument::new(&listed.repository, &listed.branch, &app.public_url, None);
+    let document = |listed: &branches::Listed| {
+        BranchDocument::new(&listed.repository, &listed.branch, &app.public_url, None)
+    };
     Ok(Json(List { branches: page.items.iter().map(document).collect(), page: request.number, pages, total }))
 }

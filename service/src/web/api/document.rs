@@ -126,7 +126,10 @@ pub fn readiness(branch: &Branch, sha: Option<&str>) -> Readiness {
 
 fn failed(branch: &Branch) -> Problem {
     let Some(failure) = &branch.failure else {
-        return about(Problem::conflict("migration-failed", "The branch failed", "No cause was kept."), branch);
+        return about(
+            Problem::conflict("migration-failed", "The branch failed", "No cause was kept."),
+            branch,
+        );
     };
     let place = match (failure.line, failure.column) {
         (Some(line), Some(column)) => format!("{} line {line}, column {column}", failure.file),

@@ -69,7 +69,8 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<TokenDocument>), Problem> {
     caller.must_administer()?;
     let Json(new) = new.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-    let scope = Scope { reach: new.repository.map_or(Reach::All, Reach::Repository), read_only: new.read_only };
+    let scope =
+        Scope { reach: new.repository.map_or(Reach::All, Reach::Repository), read_only: new.read_only };
     let client = app.store.client().await?;
     let (token, text) = stored::create(&client, &new.name, &scope).await?;
     let mut document = TokenDocument::from(token);
@@ -79,7 +80,10 @@ pub(super) async fn create(
 
 /// Lists the tokens, revoked ones too.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", responses((status = 200, body = [TokenDocument])))]
-pub(super) async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Vec<TokenDocument>>, Problem> {
+pub(super) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<Json<Vec<TokenDocument>>, Problem> {
     caller.must_administer()?;
     let client = app.store.client().await?;
     Ok(Json(stored::list(&client).await?.into_iter().map(TokenDocument::from).collect()))

@@ -73,7 +73,9 @@ async fn find(app: &App, repository: &RepositoryName, number: i32, which: &Which
     let Some(branch) = branches::find_last(&client, pull, &which.database).await? else { return Ok(None) };
     if branch.state == BranchState::Deleted {
         let stored = pulls::find(&client, pull).await?;
-        if stored.is_some_and(|stored| stored.pull.open && stored.unwanted_sha.as_ref() != Some(&stored.pull.head_sha)) {
+        if stored.is_some_and(|stored| {
+            stored.pull.open && stored.unwanted_sha.as_ref() != Some(&stored.pull.head_sha)
+        }) {
             return Ok(None);
         }
     }
@@ -95,18 +97,24 @@ pub(super) async fn events(
     let events = app.listener.subscribe();
     let first = find(&app, &repository, path.number, &which).await?;
     let Some((repository, branch)) = first else {
-        return Err(Problem::not_found(format!("{repository} has no branch for pull request {}.", path.number)));
+        return Err(Problem::not_found(format!(
+            "{repository} has no branch for pull request {}.",
+            path.number
+        )));
     };
     let state = (app, events, repository, path.number, which, Some(branch));
-    let stream = futures_util::stream::unfold(state, |(app, mut events, repository, number, which, ready)| async move {
-        let branch = match ready {
-            Some(branch) => branch,
-            None => next(&app, &mut events, &repository, number, &which).await?,
-        };
-        let document = BranchDocument::new(&repository, &branch, &app.public_url, None);
-        let event = sse::Event::default().event("branch").json_data(document).ok()?;
-        Some((Ok(event), (app, events, repository, number, which, None)))
-    });
+    let stream = futures_util::stream::unfold(
+        state,
+        |(app, mut events, repository, number, which, ready)| async move {
+            let branch = match ready {
+                Some(branch) => branch,
+                None => next(&app, &mut events, &repository, number, &which).await?,
+            };
+            let document = BranchDocument::new(&repository, &branch, &app.public_url, None);
+            let event = sse::Event::default().event("branch").json_data(document).ok()?;
+            Some((Ok(event), (app, events, repository, number, which, None)))
+        },
+    );
     Ok(Sse::new(stream).keep_alive(sse::KeepAlive::default()))
 }
 
@@ -119,9 +127,7 @@ async fn next(
     which: &Which,
 ) -> Option<Branch> {
     let (_, before) = find(app, repository, number, which).await.ok()??;
-    loop {
-        about(events, Some(before.pull)).await;
-        let (_, branch) = find(app, repository, number, which).await.ok()??;
-        return Some(branch);
-    }
+    about(events, Some(before.pull)).await;
+    let (_, branch) = find(app, repository, number, which).await.ok()??;
+    Some(branch)
 }

@@ -124,14 +124,14 @@ fn a_check_that_is_asked_for_again_finds_its_pull_request() {
 fn the_report_s_comment_is_guarded_against_others_only() {
     let report = format!("{COMMENT_MARKER}\nready");
     let touched = comment("edited", &report, "offshoot[bot]", "eve");
-    assert_eq!(job("issue_comment", &touched), Some(Job::ReportPull(PULL)));
+    assert_eq!(job("issue_comment", &touched), Some(Job::ReconcilePull(PULL)));
     assert_eq!(
         told("issue_comment", touched.to_string().as_bytes()),
         Ok(Told::ReportTouched { comment: 99 })
     );
     assert_eq!(
         job("issue_comment", &comment("deleted", &report, "offshoot[bot]", "eve")),
-        Some(Job::ReportPull(PULL))
+        Some(Job::ReconcilePull(PULL))
     );
     for value in [
         comment("edited", &report, "offshoot[bot]", "offshoot[bot]"),
@@ -142,7 +142,7 @@ fn the_report_s_comment_is_guarded_against_others_only() {
     }
     let mut emptied = comment("edited", "gone", "offshoot[bot]", "eve");
     emptied["changes"] = json!({"body": {"from": report}});
-    assert_eq!(job("issue_comment", &emptied), Some(Job::ReportPull(PULL)));
+    assert_eq!(job("issue_comment", &emptied), Some(Job::ReconcilePull(PULL)));
     let mut on_issue = comment("deleted", &report, "offshoot[bot]", "eve");
     on_issue["issue"]["pull_request"] = Value::Null;
     assert_eq!(job("issue_comment", &on_issue), None);
