@@ -25,7 +25,7 @@ VOLUME /data
 WORKDIR /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=15s --timeout=10s --start-period=60s CMD ["offshoot", "doctor"]
+HEALTHCHECK --interval=15s --timeout=10s --start-period=60s CMD ["offshoot", "health"]
 ENTRYPOINT ["offshoot"]
 CMD ["serve"]
 

@@ -84,10 +84,10 @@ impl Worker {
         let client = self.store.client().await?;
         let branches = branches::of_pull(&client, pull.id).await?;
         if !pull.open || repository.removed {
-            let why = if repository.removed {
-                "Offshoot was removed from the repository."
-            } else {
-                "The pull request is closed."
+            let why = match (repository.removed, pull.merged) {
+                (true, _) => "Offshoot was removed from the repository.",
+                (false, true) => "The pull request was merged.",
+                (false, false) => "The pull request was closed without a merge.",
             };
             return self.remove_all(&branches, why).await;
         }

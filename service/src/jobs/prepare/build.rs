@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
-use super::outcome::Work;
-use super::{Order, Preparer, held, layer};
+use super::outcome::{Published, Work};
+use super::{Order, Preparer, layer};
 use crate::domain::branch::Branch;
 use crate::domain::plan::{Build, Start, Step};
 use crate::engine::{Access, InstanceNames, InstanceSpec, LayerNames, Source};
@@ -38,8 +38,7 @@ impl Preparer<'_> {
         let public = Self::place(branch)?;
         let trash = InstanceNames::trash(&id).map_err(|error| JobError::Retry(error.into()))?;
         self.engine.publish(&names, &public, &trash, &order.identity(generation)).await?;
-        held::promote(self.store, branch, &id).await?;
-        self.settle(order, branch, work, Some(generation)).await
+        self.settle(order, branch, work, Some(Published { id, generation })).await
     }
 
     /// A database of the branch's own, empty or a clone of a layer, recorded before it is made.

@@ -1,13 +1,17 @@
 //! What a branch's database holds now, by its own word.
 
+use deadpool_postgres::Transaction;
+
 use super::Preparer;
 use crate::domain::bookkeeping::{self, AppliedState};
 use crate::domain::branch::Branch;
 use crate::domain::plan::Held;
+use crate::domain::state::BranchState;
 use crate::engine::{InstanceNames, Place, ReplayError, Subject};
 use crate::jobs::JobError;
 use crate::store::instances::{self, Instance};
-use crate::store::{Store, branches};
+use crate::store::branches::Change;
+use crate::store::{Store, StoreError, branches};
 
 /// An instance's names on the server, from what is recorded of it.
 pub(in crate::jobs) fn instance_names(
@@ -62,18 +66,20 @@ impl Preparer<'_> {
         if generation != branch.generation + 1 {
             return Ok(false);
         }
-        promote(self.store, branch, &instance.id).await?;
+        let mut client = self.store.client().await?;
+        let tx = Store::begin(&mut client).await?;
+        promote(&tx, branch, &instance.id).await?;
+        let change = Change { generation: Some(generation), ..Change::default() };
+        branches::transition(&tx, branch.id, BranchState::Preparing, &change).await?;
+        Store::commit(tx).await?;
         Ok(true)
     }
 }
 
 /// Records that an instance has its branch's place, and that the one before it is trash under the names it was given.
-pub(super) async fn promote(store: &Store, branch: &Branch, id: &str) -> Result<(), JobError> {
+pub(super) async fn promote(tx: &Transaction<'_>, branch: &Branch, id: &str) -> Result<(), StoreError> {
     let public = instances::InstanceNames::both(&branch.database_name);
     let trash = instances::InstanceNames::both(&crate::engine::trash_name(id));
-    let mut client = store.client().await?;
-    let tx = Store::begin(&mut client).await?;
-    instances::promote(&tx, id, &public, &trash).await?;
-    Store::commit(tx).await?;
+    instances::promote(tx, id, &public, &trash).await?;
     Ok(())
 }

@@ -135,7 +135,7 @@ impl Preparer<'_> {
     }
 
     async fn carry_out(&self, order: &Order<'_>, branch: &Branch) -> Result<Branch, JobError> {
-        self.clear_leftovers(branch).await?;
+        let branch = &self.clear_leftovers(branch).await?;
         let started = Instant::now();
         let held = self.held(branch).await?;
         let wanted = order.wanted();
@@ -198,8 +198,8 @@ impl Preparer<'_> {
         InstanceNames::of(&branch.database_name).map_err(|error| JobError::Retry(error.into()))
     }
 
-    /// Throws away what a crash left half-made, or finishes what it had published already.
-    async fn clear_leftovers(&self, branch: &Branch) -> Result<(), JobError> {
+    /// Throws away what a crash left half-made, or finishes what it had published already. The branch as it is then.
+    async fn clear_leftovers(&self, branch: &Branch) -> Result<Branch, JobError> {
         let client = self.store.client().await?;
         for instance in instances::preparing_of(&client, branch.id).await? {
             if !self.was_published(branch, &instance).await? {
@@ -208,7 +208,8 @@ impl Preparer<'_> {
                 instances::forget(&client, &instance.id).await?;
             }
         }
-        Ok(())
+        let missing = || JobError::Retry(anyhow::anyhow!("branch {} is not stored any more", branch.id));
+        branches::find_by_id(&client, branch.id).await?.ok_or_else(missing)
     }
 }
 

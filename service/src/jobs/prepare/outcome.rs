@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Order, Preparer, timings};
+use super::{Order, Preparer, held, timings};
 use crate::domain::branch::{AppliedMigration, Branch};
 use crate::domain::chain::{Difference, MigrationFile};
 use crate::domain::failure::{Failure, FailureKind};
@@ -11,6 +11,7 @@ use crate::domain::plan::Because;
 use crate::domain::seed::SeededFile;
 use crate::domain::state::BranchState;
 use crate::jobs::JobError;
+use crate::store::Store;
 use crate::store::branches::{self, Change};
 
 /// The work on one branch while it goes on.
@@ -25,6 +26,13 @@ pub(super) struct Work<'a> {
     pub acquire: Duration,
     pub migrate: Duration,
     pub seed: Duration,
+}
+
+/// An instance that took its branch's place.
+#[derive(Debug)]
+pub(super) struct Published {
+    pub id: String,
+    pub generation: i32,
 }
 
 impl<'a> Work<'a> {
@@ -86,30 +94,36 @@ pub(super) fn refused(directory: &str, differences: &[Difference]) -> Failure {
 }
 
 impl Preparer<'_> {
-    /// Records the verdict. `generation` is the new one, if the reachable database is another than before.
+    /// Records the verdict, together with the new generation if one was published.
     pub(super) async fn settle(
         &self,
         order: &Order<'_>,
         branch: &Branch,
         work: Work<'_>,
-        generation: Option<i32>,
+        published: Option<Published>,
     ) -> Result<Branch, JobError> {
         let ready = work.failure.is_none();
-        let reached = (ready || generation.is_some()).then(|| order.pull.head_sha.clone());
+        let reached = (ready || published.is_some()).then(|| order.pull.head_sha.clone());
         let change = Change {
-            generation,
+            generation: published.as_ref().map(|published| published.generation),
             database_sha: reached,
             timings: Some(timings(order, &work)),
             applied: Some(work.applied),
             seeded: Some(work.seeded),
             findings: Some(work.findings),
             failure: work.failure,
-            reset_requested: Some(false),
+            // One that was asked for since stays.
+            reset_requested: branch.reset_requested.then_some(false),
             ..Change::default()
         };
         let state = if ready { BranchState::Ready } else { BranchState::Failed };
-        let client = self.store.client().await?;
-        let branch = branches::transition(&client, branch.id, state, &change).await?;
+        let mut client = self.store.client().await?;
+        let tx = Store::begin(&mut client).await?;
+        if let Some(published) = &published {
+            held::promote(&tx, branch, &published.id).await?;
+        }
+        let branch = branches::transition(&tx, branch.id, state, &change).await?;
+        Store::commit(tx).await?;
         record(order, &branch);
         Ok(branch)
     }
