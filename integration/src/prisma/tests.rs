@@ -3,19 +3,23 @@ use std::fs;
 use tokio_postgres::NoTls;
 
 use super::*;
+use crate::containers::PostgresContainer;
 use crate::samples::{self, Files};
 
-/// A database of a scratch server, and a chain of migrations on disk.
+/// A database of a server of its own, and a chain of migrations on disk.
 struct Bench {
     cli: PrismaCli,
     url: String,
     client: tokio_postgres::Client,
     directory: tempfile::TempDir,
+    /// Gone with the bench.
+    _server: PostgresContainer,
 }
 
 impl Bench {
     async fn new(database: &str) -> Self {
-        let server = std::env::var("OFFSHOOT_TEST_SERVER_URL").unwrap();
+        let container = PostgresContainer::start(18).await.unwrap();
+        let server = container.url();
         let (admin, connection) = tokio_postgres::connect(&server, NoTls).await.unwrap();
         tokio::spawn(connection);
         admin.batch_execute(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")).await.unwrap();
@@ -24,7 +28,8 @@ impl Bench {
         let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
         tokio::spawn(connection);
         let directory = tempfile::tempdir().unwrap();
-        let bench = Self { cli: PrismaCli::of_this_crate().unwrap(), url, client, directory };
+        let bench =
+            Self { _server: container, cli: PrismaCli::of_this_crate().unwrap(), url, client, directory };
         let datasource = "datasource db {\n  provider = \"postgresql\"\n  url = env(\"DATABASE_URL\")\n}\n";
         bench.put("schema.prisma", datasource);
         bench.put("migrations/migration_lock.toml", "provider = \"postgresql\"\n");
@@ -62,7 +67,6 @@ fn a_directory_without_the_cli_says_what_to_run() {
 }
 
 #[tokio::test]
-#[ignore = "needs npm ci in integration/node, and OFFSHOOT_TEST_SERVER_URL"]
 async fn deploy_applies_the_base_of_every_sample() {
     for sample in samples::all().unwrap() {
         let bench = Bench::new(&format!("deploy_{}", sample.name.replace('-', "_"))).await;
@@ -88,7 +92,6 @@ async fn deploy_applies_the_base_of_every_sample() {
 }
 
 #[tokio::test]
-#[ignore = "needs npm ci in integration/node, and OFFSHOOT_TEST_SERVER_URL"]
 async fn a_failure_stops_deploy_until_it_is_resolved() {
     let bench = Bench::new("prisma_failure").await;
     bench.put("migrations/1_init/migration.sql", "CREATE TABLE a (id int);\n");
@@ -130,7 +133,6 @@ async fn a_failure_stops_deploy_until_it_is_resolved() {
 }
 
 #[tokio::test]
-#[ignore = "needs npm ci in integration/node, and OFFSHOOT_TEST_SERVER_URL"]
 async fn a_lost_search_path_loses_the_bookkeeping() {
     let bench = Bench::new("prisma_search_path").await;
     let dump = "SELECT pg_catalog.set_config('search_path', '', false);\nCREATE TABLE public.a (id int);\n";
@@ -143,7 +145,6 @@ async fn a_lost_search_path_loses_the_bookkeeping() {
 
 /// The engine by itself leaves what the CLI leaves, refuses what it refuses, and serves one database after another.
 #[tokio::test]
-#[ignore = "needs npm ci in integration/node, and OFFSHOOT_TEST_SERVER_URL"]
 async fn the_engine_alone_agrees_with_the_cli() {
     let (by_cli, by_engine) = (Bench::new("prisma_by_cli").await, Bench::new("prisma_by_engine").await);
     for bench in [&by_cli, &by_engine] {

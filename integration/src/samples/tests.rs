@@ -1,5 +1,6 @@
 #[cfg(feature = "harness")]
 mod production;
+#[cfg(feature = "harness")]
 mod truth;
 
 use std::collections::BTreeSet;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::truth::{Chain, run_seed, scratch};
 use super::*;
+use crate::containers::PostgresContainer;
 use crate::prisma::{PrismaSession, bookkeeping_rows};
 
 /// The findings of which Prisma says nothing: production does not hold the head's chain afterwards.
@@ -18,9 +19,9 @@ fn write(files: &Files, directory: &str, to: &Path) {
 }
 
 #[tokio::test]
-#[ignore = "needs npm ci in integration/node, and OFFSHOOT_TEST_SERVER_URL"]
 async fn production_ends_as_the_stories_expect() {
-    let url = std::env::var("OFFSHOOT_TEST_SERVER_URL").unwrap();
+    let server = PostgresContainer::start(18).await.unwrap();
+    let url = server.url();
     let node_dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("node");
     let mut prisma = PrismaSession::start(&node_dir).unwrap();
     for sample in all().unwrap() {

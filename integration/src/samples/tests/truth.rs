@@ -7,12 +7,13 @@ use tokio_postgres::error::ErrorPosition;
 use tokio_postgres::{Client, Error, NoTls};
 
 use super::*;
+use crate::containers::PostgresContainer;
 
 /// Every step of every story on a database of its own: the base's migrations, its seed, then the pull request's.
 #[tokio::test]
-#[ignore = "needs OFFSHOOT_TEST_SERVER_URL, an administrator's URL of a scratch PostgreSQL"]
 async fn the_stories_are_true_of_postgres() {
-    let url = std::env::var("OFFSHOOT_TEST_SERVER_URL").unwrap();
+    let server = PostgresContainer::start(18).await.unwrap();
+    let url = server.url();
     for sample in all().unwrap() {
         for (index, moment) in sample.moments().unwrap().iter().enumerate() {
             let Some(expect) = &moment.step.expect else { continue };

@@ -9,8 +9,8 @@ use crate::domain::plan::Held;
 use crate::domain::state::BranchState;
 use crate::engine::{InstanceNames, Place, ReplayError, Subject};
 use crate::jobs::JobError;
-use crate::store::instances::{self, Instance};
 use crate::store::branches::Change;
+use crate::store::instances::{self, Instance};
 use crate::store::{Store, StoreError, branches};
 
 /// An instance's names on the server, from what is recorded of it.
