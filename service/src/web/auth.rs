@@ -1,12 +1,13 @@
 //! Who calls, and what their token opens.
 
 use axum::extract::FromRequestParts;
+use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use subtle::ConstantTimeEq;
 
-use super::App;
 use super::problem::Problem;
+use super::{App, dashboard};
 use crate::domain::ids::RepositoryName;
 use crate::domain::token::Scope;
 use crate::secret::Secret;
@@ -56,23 +57,32 @@ impl Caller {
     }
 }
 
+/// What a token opens; none for one that opens nothing.
+pub(super) async fn scope_of(app: &App, token: &Secret) -> Result<Option<Scope>, Problem> {
+    if let Some(bootstrap) = &app.bootstrap
+        && bool::from(bootstrap.expose().as_bytes().ct_eq(token.expose().as_bytes()))
+    {
+        return Ok(Some(Scope::administrator()));
+    }
+    let client = app.store.client().await?;
+    Ok(tokens::verify(&client, token).await?)
+}
+
+/// By the `Authorization` header; for reading, a browser's session does as well.
 impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = header.and_then(|value| {
+        let bearer = header.and_then(|value| {
             let (scheme, token) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| Secret::new(token.trim()))
         });
-        let token = token.ok_or_else(Problem::unauthorized)?;
-        if let Some(bootstrap) = &app.bootstrap
-            && bool::from(bootstrap.expose().as_bytes().ct_eq(token.expose().as_bytes()))
-        {
-            return Ok(Self { scope: Scope::administrator() });
-        }
-        let client = app.store.client().await?;
-        let scope = tokens::verify(&client, &token).await?.ok_or_else(Problem::unauthorized)?;
+        let is_page = !parts.uri.path().starts_with("/api/");
+        let session =
+            || dashboard::token_of(app, &parts.headers).filter(|_| is_page || parts.method == Method::GET);
+        let token = bearer.or_else(session).ok_or_else(Problem::unauthorized)?;
+        let scope = scope_of(app, &token).await?.ok_or_else(Problem::unauthorized)?;
         Ok(Self { scope })
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod api;
 mod auth;
+mod dashboard;
 mod health;
 pub mod problem;
 
@@ -52,6 +53,7 @@ pub fn router(app: App, webhook: Router) -> Router {
     let routes = Router::new()
         .merge(health::routes())
         .merge(api::routes())
+        .merge(dashboard::routes())
         .with_state(app)
         .fallback(missing)
         .merge(webhook);
