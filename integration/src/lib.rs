@@ -4,6 +4,7 @@
 pub mod git;
 pub mod github;
 pub mod samples;
+pub mod story;
 
 #[cfg(feature = "harness")]
 pub mod containers;

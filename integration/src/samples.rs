@@ -128,6 +128,13 @@ pub struct ExpectedFailure {
     pub sqlstate: String,
 }
 
+impl Sample {
+    /// `OWNER/NAME`.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.owner, self.name)
+    }
+}
+
 /// All samples, by the name of their directory.
 pub fn all() -> Result<Vec<Sample>> {
     SAMPLES
