@@ -8,8 +8,9 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// What is logged unless `RUST_LOG` says otherwise. The libraries below log SQL and requests at their finer levels: they stay at warnings.
-const DEFAULT_FILTER: &str = "warn,offshoot=info";
+/// What is logged unless `RUST_LOG` says otherwise. The libraries below log SQL and requests at their finer levels: they stay at warnings;
+/// the pools warn of each session that a stopping server ends, which we say ourselves.
+const DEFAULT_FILTER: &str = "warn,offshoot=info,deadpool.postgres=error";
 
 /// Bounds of the durations' buckets, in seconds: from a rename to a long migration.
 const SECONDS: [f64; 14] =
@@ -17,7 +18,7 @@ const SECONDS: [f64; 14] =
 
 /// Starts logging to standard error. `quiet` leaves only warnings, for commands whose output is for people.
 pub fn log(quiet: bool) {
-    let default = if quiet { "warn" } else { DEFAULT_FILTER };
+    let default = if quiet { "warn,deadpool.postgres=error" } else { DEFAULT_FILTER };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let registry = tracing_subscriber::registry().with(filter);
     let format = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
