@@ -18,7 +18,7 @@ use crate::jobs::{Worker, schedule};
 use crate::postgres::Endpoint;
 use crate::queue;
 use crate::secret::Secret;
-use crate::store::{Listener, Store, jobs};
+use crate::store::{Listener, Store, branches, jobs};
 use crate::web::{self, App};
 use crate::webhook::{self, WebhookState};
 
@@ -57,6 +57,9 @@ impl Servers {
         };
         let store = Store::connect(&control, vault).context("OFFSHOOT_DATABASE_URL")?;
         store.migrate().await.context("bringing the control database's schema up to date")?;
+        let client = store.client().await?;
+        branches::check_key(&client, store.vault()).await?;
+        drop(client);
         let engine = Engine::connect(engine_settings(args, &control)?)
             .await
             .context("connecting to the branch server")?;
