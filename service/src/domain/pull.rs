@@ -26,6 +26,9 @@ pub struct PullRequest {
     pub updated_at: DateTime<Utc>,
 }
 
+/// With this label a maintainer lets the head commit of a fork's pull request run.
+pub const APPROVAL_LABEL: &str = "offshoot:approve";
+
 /// What happened to a pull request, by the delivery's `action`; all others only bring its description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PullAction {
@@ -36,6 +39,11 @@ pub enum PullAction {
         before: Option<Oid>,
     },
     Closed,
+    /// Somebody put a label on it.
+    Labeled {
+        label: String,
+        by: String,
+    },
     /// Its description changed: base, title, draft, labels.
     Described,
 }

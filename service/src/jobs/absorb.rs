@@ -4,10 +4,12 @@ use chrono::{DateTime, Utc};
 
 use super::{JobError, Worker};
 use crate::domain::ids::PullId;
-use crate::domain::pull::{self, Absorbed, PullAction, PullRequest};
+use crate::domain::pull::{self, APPROVAL_LABEL, Absorbed, PullAction, PullRequest};
 use crate::domain::repository::RepositoryFacts;
 use crate::domain::state::BranchState;
+use crate::github::Permission;
 use crate::store::deliveries::Delivery;
+use crate::store::pulls::Approval;
 use crate::store::{Store, branches, deliveries, pulls, reports, repositories};
 use crate::webhook::payload::{self, Told};
 
@@ -21,6 +23,8 @@ struct News {
     rerequested: bool,
     /// Comments that somebody else edited or deleted.
     touched: Vec<i64>,
+    /// A maintainer's word that a fork's commit may run.
+    approval: Option<Approval>,
 }
 
 impl Worker {
@@ -45,6 +49,9 @@ impl Worker {
         }
         if news.wanted_anew && (news.pull.is_some() || before.is_some()) {
             pulls::set_unwanted(&tx, id, None).await?;
+        }
+        if let Some(approval) = &news.approval {
+            pulls::approve(&tx, id, approval).await?;
         }
         if news.rerequested {
             retry(&tx, id).await?;
@@ -71,8 +78,11 @@ impl Worker {
         for delivery in new {
             match payload::told(&delivery.event, &delivery.payload) {
                 Ok(Told::Pull { action, pull: told, facts }) => {
-                    news.repository = Some(facts);
+                    news.repository = Some(facts.clone());
                     news.wanted_anew |= action == PullAction::Reopened;
+                    if let Some(approval) = self.approval(&action, &told, &facts).await? {
+                        news.approval = Some(approval);
+                    }
                     let known = news.pull.as_ref().or(before);
                     match pull::absorb(known, &action, *told) {
                         Absorbed::Changed(pull) => news.pull = Some(*pull),
@@ -95,6 +105,25 @@ impl Worker {
             news.pull = Some(self.ask(id, news.repository.as_ref()).await?);
         }
         Ok(news)
+    }
+
+    /// The approval of the commit that was the head when a maintainer put the label on. Whoever may only triage may label, but not approve.
+    async fn approval(
+        &self,
+        action: &PullAction,
+        told: &PullRequest,
+        facts: &RepositoryFacts,
+    ) -> Result<Option<Approval>, JobError> {
+        let PullAction::Labeled { label, by } = action else { return Ok(None) };
+        if label != APPROVAL_LABEL || !told.from_fork {
+            return Ok(None);
+        }
+        let github = self.github.repository(&facts.name, facts.installation);
+        if github.collaborator_permission(by).await? < Permission::Write {
+            tracing::info!(repository = %facts.name, pull = told.id.number, by, "an approval by someone who may not write is passed over");
+            return Ok(None);
+        }
+        Ok(Some(Approval { sha: told.head_sha.clone(), by: by.clone() }))
     }
 
     /// What GitHub itself says of a pull request now.

@@ -11,6 +11,7 @@ use crate::domain::branch::Branch;
 use crate::domain::config::Forks;
 use crate::domain::ids::PullId;
 use crate::domain::job::Job;
+use crate::domain::pull::APPROVAL_LABEL;
 use crate::domain::report::Notice;
 use crate::domain::state::BranchState;
 use crate::queue::Claim;
@@ -209,7 +210,7 @@ fn blocked(stored: &StoredPull, forks: Forks) -> Option<String> {
         Forks::Always => None,
         Forks::Approve if approved => None,
         Forks::Approve => Some(format!(
-            "This pull request comes from a fork: a maintainer has to approve the commit {} before its SQL is run.",
+            "This pull request comes from a fork: its SQL is run once a maintainer puts the label {APPROVAL_LABEL} on it, for the commit {} alone. After a push, take the label off and put it on again.",
             pull.head_sha.short()
         )),
         Forks::Never => {

@@ -190,6 +190,10 @@ fn read_pull(event: &str, value: &Value) -> Result<Told, Malformed> {
         return Err(malformed(event, "a text holds a NUL character, which PostgreSQL cannot store"));
     }
     let action = match payload.action.as_str() {
+        "labeled" => match (payload.label, payload.sender) {
+            (Some(label), Some(sender)) => PullAction::Labeled { label: label.name, by: sender.login },
+            _ => PullAction::Described,
+        },
         "opened" => PullAction::Opened,
         "reopened" => PullAction::Reopened,
         "synchronize" => {

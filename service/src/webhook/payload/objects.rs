@@ -19,6 +19,14 @@ pub(super) struct PullPayload {
     pub pull_request: PullObject,
     pub repository: RepositoryObject,
     pub installation: Option<InstallationObject>,
+    /// Of `labeled` alone.
+    pub label: Option<LabelObject>,
+    pub sender: Option<UserObject>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct LabelObject {
+    pub name: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -23,6 +23,8 @@ fn pull(action: &str) -> Value {
         },
         "repository": repository(),
         "installation": {"id": 5},
+        "label": {"name": "offshoot:approve"},
+        "sender": {"login": "grace"},
     })
 }
 
@@ -84,6 +86,7 @@ fn a_pull_request_is_told_with_what_happened() {
         ("synchronize", PullAction::Synchronize { before }),
         ("closed", PullAction::Closed),
         ("edited", PullAction::Described),
+        ("labeled", PullAction::Labeled { label: "offshoot:approve".into(), by: "grace".into() }),
     ] {
         assert_eq!(told_action(text), action);
     }
