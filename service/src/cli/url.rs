@@ -27,6 +27,10 @@ pub(super) struct Args {
     #[arg(long)]
     read_only: bool,
 
+    /// Take the database that stands, whatever it holds: for a look at a branch that failed
+    #[arg(long, conflicts_with = "sha")]
+    any_state: bool,
+
     /// Print the whole branch document
     #[arg(long)]
     json: bool,
@@ -48,6 +52,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Stop> {
         let mut query =
             vec![("database", args.branch.database.clone()), ("wait", left.min(POLL).as_secs().to_string())];
         query.extend(args.sha.clone().map(|sha| ("sha", sha)));
+        query.extend(args.any_state.then(|| ("any_state", "true".to_owned())));
         let answered = client.get(&args.branch.path(), &query).await;
         let over = Instant::now() >= deadline;
         match answered {

@@ -49,6 +49,9 @@ pub(super) struct Which {
     pub(super) sha: Option<Oid>,
     /// Wait so many seconds, at most 300, for it to become ready.
     pub(super) wait: Option<u64>,
+    /// Hand out the database that stands, whatever it holds: for a look at a branch that failed.
+    #[serde(default)]
+    pub(super) any_state: bool,
 }
 
 type Params<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
@@ -85,6 +88,9 @@ pub(super) async fn show(
             which.database, path.number
         )));
     };
+    if which.any_state && branch.is_reachable() {
+        return Ok(Json(document(&app, &repository, &branch).await?).into_response());
+    }
     match readiness(&branch, which.sha.as_ref().map(Oid::as_str)) {
         Readiness::Ready => Ok(Json(document(&app, &repository, &branch).await?).into_response()),
         Readiness::NotYet => {
