@@ -163,12 +163,13 @@ pub fn differences(applied: &Chain, wanted: &Chain) -> Vec<Difference> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    fn chain(steps: &[(&str, &str)]) -> Chain {
+    /// A chain of names and what each does.
+    pub(in super::super) fn chain(steps: &[(&str, &str)]) -> Chain {
         let migration = |&(name, sql): &(&str, &str)| Migration {
             name: name.to_owned(),
             checksum: Checksum::of(sql.as_bytes()),

@@ -67,16 +67,8 @@ pub fn behind(commits: u32, base: &Chain, tip: &Chain) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::chain::{Checksum, Migration};
+    use super::super::chain::tests::chain;
     use super::*;
-
-    fn chain(steps: &[(&str, &str)]) -> Chain {
-        let migration = |&(name, sql): &(&str, &str)| Migration {
-            name: name.to_owned(),
-            checksum: Checksum::of(sql.as_bytes()),
-        };
-        Chain::in_order(steps.iter().map(migration).collect())
-    }
 
     #[test]
     fn prisma_s_silences_are_findings() {

@@ -152,17 +152,9 @@ fn build(inputs: &Inputs<'_>) -> (Start, Vec<Step>) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::chain::{Checksum, Migration};
+    use super::super::chain::tests::chain;
     use super::super::layer::LayerContent;
     use super::*;
-
-    fn chain(steps: &[(&str, &str)]) -> Chain {
-        let migration = |&(name, sql): &(&str, &str)| Migration {
-            name: name.to_owned(),
-            checksum: Checksum::of(sql.as_bytes()),
-        };
-        Chain::in_order(steps.iter().map(migration).collect())
-    }
 
     fn prefix(chain: &Chain, length: usize) -> Chain {
         Chain::in_order(chain.migrations()[..length].to_vec())
