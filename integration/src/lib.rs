@@ -9,4 +9,6 @@ pub mod story;
 #[cfg(feature = "harness")]
 pub mod containers;
 #[cfg(feature = "harness")]
+pub mod offshoot;
+#[cfg(feature = "harness")]
 pub mod prisma;

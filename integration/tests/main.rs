@@ -1,1 +1,4 @@
+//! The whole service, as its users meet it: the built binary between a simulated GitHub and a real PostgreSQL.
 
+mod samples;
+mod world;

@@ -1,0 +1,89 @@
+//! A service and the GitHub that it serves, and what every test asks of both at its end.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use integration::github::{Settings, SimulatedGitHub};
+use integration::offshoot::{BranchRef, Credentials, Offshoot, Options};
+use serde_json::Value;
+
+/// How long everything that was asked for may take to be done.
+pub const LIMIT: Duration = Duration::from_secs(60);
+/// The first line of the one comment on a pull request.
+const MARKER: &str = "<!-- offshoot";
+
+pub struct World {
+    pub github: SimulatedGitHub,
+    pub offshoot: Offshoot,
+    _repositories: tempfile::TempDir,
+}
+
+impl World {
+    /// An App's service on an embedded server.
+    pub async fn start() -> Result<Self> {
+        Self::start_with(|_| {}).await
+    }
+
+    /// The same with other options; those that speak of a token bring a GitHub without an App.
+    pub async fn start_with(adjust: impl FnOnce(&mut Options)) -> Result<Self> {
+        let mut options = Options::new(env!("CARGO_BIN_EXE_offshoot"));
+        adjust(&mut options);
+        let repositories = tempfile::tempdir()?;
+        let mut settings = Settings::new(repositories.path());
+        settings.webhook_secret.clone_from(&options.webhook_secret);
+        if let Credentials::Token(token) = &options.credentials {
+            (settings.app, settings.token) = (None, Some(token.clone()));
+        }
+        let github = SimulatedGitHub::start(settings).await?;
+        let offshoot = Offshoot::start(options, github.url()).await?;
+        github.set_webhook_url(Some(offshoot.webhook_url()));
+        Ok(Self { github, offshoot, _repositories: repositories })
+    }
+
+    /// Waits until every webhook was answered and all that followed from it is done.
+    pub async fn settle(&self) -> Result<()> {
+        self.github.wait_for_deliveries(LIMIT).await?;
+        self.offshoot.idle(LIMIT).await
+    }
+
+    /// A branch's document as the list shows it: without URLs, whatever its state.
+    pub async fn listed(&self, branch: &BranchRef) -> Result<Value> {
+        for state in ["", "&state=deleted"] {
+            let path = format!("/api/v1/branches?repository={}{state}", branch.repository);
+            let list = self.offshoot.call(http::Method::GET, &path, None).await?;
+            let branches = list.body["branches"].as_array().context("a list of branches")?;
+            if let Some(found) = branches.iter().find(|found| found["pull_request"] == branch.number) {
+                return Ok(found.clone());
+            }
+        }
+        anyhow::bail!("{branch:?} is in no list")
+    }
+
+    /// There is exactly one comment of the service's on the pull request; its text.
+    pub fn the_comment(&self, branch: &BranchRef) -> Result<String> {
+        let comments = self.github.comments(&branch.repository, branch.number)?;
+        let mut own = comments.into_iter().filter(|comment| comment.body.contains(MARKER));
+        let comment = own.next().with_context(|| format!("no comment on {branch:?}"))?;
+        ensure!(own.next().is_none(), "more than one comment on {branch:?}");
+        Ok(comment.body)
+    }
+
+    /// Every check run at these commits has ended.
+    pub fn ensure_checks_ended(&self, repository: &str, commits: &[integration::git::Sha]) -> Result<()> {
+        for sha in commits {
+            for run in self.github.check_runs(repository, *sha)? {
+                ensure!(run.status == "completed", "{repository}: a check run at {sha} is {}", run.status);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the service and checks what must hold whatever was tested.
+    pub async fn finish(self) -> Result<()> {
+        self.settle().await?;
+        self.offshoot.standing().await?.ensure_no_leftovers()?;
+        let violations = self.github.violations()?;
+        ensure!(violations.is_empty(), "against GitHub's description: {violations:#?}");
+        self.offshoot.finish(&self.github).await
+    }
+}
