@@ -66,8 +66,10 @@ impl Servers {
         Ok(Self { store, engine, embedded })
     }
 
-    /// Ends the embedded server, if there is one.
+    /// Ends the sessions and the embedded server, if there is one.
     pub async fn stop(self) -> anyhow::Result<()> {
+        self.store.end_sessions();
+        self.engine.end_sessions();
         match self.embedded {
             Some(embedded) => embedded.stop().await.context("stopping the embedded PostgreSQL"),
             None => Ok(()),

@@ -142,6 +142,11 @@ impl Engine {
         Secret::new(format!("postgres://{role}:{}@{}/{database}{mode}", password.expose(), self.address))
     }
 
+    /// Ends the administrator's sessions, so that the server can stop without cutting them off.
+    pub fn end_sessions(&self) {
+        self.pool.close();
+    }
+
     /// An administrator's session on the maintenance database.
     async fn client(&self, doing: &str) -> Result<Object, EngineError> {
         self.pool.get().await.map_err(|error| match error {

@@ -61,6 +61,11 @@ impl Store {
         schema::is_current(&self.endpoint).await
     }
 
+    /// Ends the sessions, so that the server can stop without cutting them off.
+    pub fn end_sessions(&self) {
+        self.pool.close();
+    }
+
     /// A session from the pool.
     pub async fn client(&self) -> Result<Client, StoreError> {
         Ok(self.pool.get().await?)
