@@ -11,10 +11,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
 
 use super::serve::terminated;
 use super::{Exit, Stop};
-use crate::telemetry;
 use narrator::Narrator;
 use stage::{Directory, Stage};
 use story::Story;
@@ -39,7 +39,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<Exit, Stop> {
-    telemetry::log(true);
+    log_errors();
     let interrupted = interruption();
     let narrator = Narrator::new();
     let directory = Directory::make(args.data_dir.as_deref()).map_err(Stop::usage)?;
@@ -81,6 +81,15 @@ async fn perform(
         }
     }
     Ok(exit)
+}
+
+/// The story is the output: of the log, only what went wrong is shown, unless `RUST_LOG` asks for more.
+fn log_errors() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    let ansi = console::colors_enabled_stderr();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr);
+    // Only a program that has the demo as a part of it would log already.
+    _ = log.try_init();
 }
 
 /// Cancelled by Ctrl-C, from now on: before anything is started that would have to be stopped.

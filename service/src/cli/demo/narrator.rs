@@ -40,13 +40,17 @@ impl Narrator {
         self.bar.suspend(|| println!("{line}"));
     }
 
-    /// What is waited for; it is gone when the next thing is said to go on.
+    /// What goes on for some seconds: moving on a terminal, a line elsewhere.
     pub(super) fn working(&self, what: &str) {
         if self.bar.is_hidden() {
             self.say(&format!("… {what}"));
-        } else {
-            self.bar.set_message(what.to_owned());
         }
+        self.waiting(what);
+    }
+
+    /// What is waited for, for a moment: nothing to keep.
+    pub(super) fn waiting(&self, what: &str) {
+        self.bar.set_message(what.to_owned());
     }
 
     /// Nothing is waited for.
@@ -84,8 +88,9 @@ impl Narrator {
         self.say(&format!("   {} {difference}", style("NOT AS EXPECTED").red().reverse()));
     }
 
-    pub(super) fn url(&self, url: &str) {
-        self.say(&format!("     {}", style(url).dim()));
+    /// What there is besides: a URL, or why there is none.
+    pub(super) fn aside(&self, text: &str) {
+        self.say(&format!("     {}", style(text).dim()));
     }
 
     /// The comment on a pull request, in a frame.
@@ -117,7 +122,7 @@ impl Narrator {
             style("All of it is still up. Ctrl-C ends it and removes everything it made.").bold().cyan()
         ));
         if let Some(url) = url {
-            heading("Look into a pull request's database (any URL above will do)");
+            heading("Look into a pull request's database (any URL of the table will do)");
             self.say(&format!("   {} '{url}'", stage.psql));
         }
         heading("Ask the service, as CI and people do");

@@ -86,7 +86,9 @@ const SCENES: [Scene; 8] = [
 /// A pull request as it stands.
 struct Row {
     state: String,
-    migrations: String,
+    migrations: usize,
+    /// Those of them that were run for this branch.
+    own: usize,
     took: String,
     url: Option<Secret>,
 }
@@ -130,7 +132,7 @@ impl<'a> Story<'a> {
             played.push((sample.full_name(), step, *telling));
         }
         for (repository, step, telling) in played {
-            self.narrator.working(&format!("waiting for {repository}#{}", step.number));
+            self.narrator.waiting(&format!("waiting for {repository}#{}", step.number));
             match step.expect().map(|expect| expect.state) {
                 Some(State::Deleted) => self.watch_removal(&repository, &step, telling).await?,
                 _ => self.watch_branch(&repository, &step, telling).await?,
@@ -166,8 +168,12 @@ impl<'a> Story<'a> {
         let differences = check::settled(expected, &settled).await?;
         let name = format!("{repository}#{}", step.number);
         let row = row(&settled);
-        let line = format!("{name} is {} {} after the webhook, with {}", row.state, row.took, row.migrations);
-        if settled.branch["state"] == "ready" {
+        let ready = settled.branch["state"] == "ready";
+        let line = format!(
+            "{name}: {} {} after the webhook; {} of {} migrations are its own",
+            row.state, row.took, row.own, row.migrations
+        );
+        if ready {
             self.narrator.good(&line)
         } else {
             self.narrator.bad(&line)
@@ -177,8 +183,11 @@ impl<'a> Story<'a> {
             let comment = self.comment(repository, step.number, &format!("`{}`", &sha[..7])).await?;
             self.narrator.comment(&name, &comment);
         }
-        if let Some(url) = &row.url {
-            self.narrator.url(url.expose());
+        match &row.url {
+            Some(url) => self.narrator.aside(url.expose()),
+            None => self.narrator.aside(
+                "The API answers 409 with the same facts: a CI job that waits for this commit stops here.",
+            ),
         }
         self.note(&name, differences);
         self.rows.insert((repository.to_owned(), step.number), row);
@@ -237,7 +246,8 @@ impl<'a> Story<'a> {
             [
                 format!("{repository}#{number}"),
                 row.state.clone(),
-                row.migrations.clone(),
+                row.migrations.to_string(),
+                row.own.to_string(),
                 row.took.clone(),
                 url,
             ]
@@ -245,7 +255,8 @@ impl<'a> Story<'a> {
         let rows: Vec<_> = self.rows.iter().map(row).collect();
         self.narrator.rest();
         self.narrator.say("");
-        self.narrator.say(&table(["PULL REQUEST", "STATE", "MIGRATIONS", "TOOK", "URL"], &rows));
+        self.narrator
+            .say(&table(["PULL REQUEST", "STATE", "MIGRATIONS", "OWN", "READY AFTER", "URL"], &rows));
         self.narrator.say("");
         if self.untrue.is_empty() {
             self.narrator.good(
@@ -279,7 +290,8 @@ fn row(settled: &Settled) -> Row {
     let own = applied.iter().filter(|migration| !migration["duration_ms"].is_null()).count();
     Row {
         state: branch["state"].as_str().unwrap_or_default().to_owned(),
-        migrations: format!("{} migrations, {own} its own", applied.len()),
+        migrations: applied.len(),
+        own,
         took: milliseconds(&branch["timings_ms"]["total"]),
         url: settled.url.clone(),
     }
