@@ -44,6 +44,11 @@ impl LocalGit {
         &self.name
     }
 
+    /// Where its objects are: what tells it from another repository of the same name.
+    pub fn git_dir(&self) -> &Path {
+        &self.git_dir
+    }
+
     /// The commit that a revision names: a branch, tag, `HEAD~2`, hash or its beginning. A branch that only `origin` has
     /// is found too, as continuous integration checks out one branch alone.
     pub async fn resolve(&self, revision: &str) -> Result<Oid, SourceError> {

@@ -32,9 +32,17 @@ impl File {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Edit {
     /// By its place in the base.
-    Append { at: usize, sql: String },
-    Remove { at: usize },
-    Rename { at: usize, to: String },
+    Append {
+        at: usize,
+        sql: String,
+    },
+    Remove {
+        at: usize,
+    },
+    Rename {
+        at: usize,
+        to: String,
+    },
 }
 
 #[derive(Clone)]
@@ -113,7 +121,9 @@ impl Case {
     /// The names in the order in which production runs them.
     fn order(&self) -> Vec<String> {
         let mut files = self.head_files();
-        files.sort_by(|a, b| self.is_own(a).cmp(&self.is_own(b)).then_with(|| prisma::order(&a.name, &b.name)));
+        files.sort_by(|a, b| {
+            self.is_own(a).cmp(&self.is_own(b)).then_with(|| prisma::order(&a.name, &b.name))
+        });
         files.into_iter().map(|file| file.name).collect()
     }
 
@@ -145,7 +155,9 @@ impl Case {
             (Verdict::Lost, "failed", Some(failure)) => {
                 ensure!(failure.kind == "verification", "a loss is told as {failure:?}");
             }
-            (_, state, _) => bail!("Prisma's verdict is {verdict:?} ({:?}), ours is {state}: {failed:?}", production.said),
+            (_, state, _) => {
+                bail!("Prisma's verdict is {verdict:?} ({:?}), ours is {state}: {failed:?}", production.said)
+            }
         }
         if let (Some(failure), Ok(diagnosis)) = (failed, &theirs.diagnosis) {
             self.compare_failing(&failure.migration, diagnosis)?;
@@ -159,7 +171,8 @@ impl Case {
         let Some(recorded) = theirs.failed_migration_names.first() else { return Ok(()) };
         let order = self.order();
         let place = |name: &str| order.iter().position(|other| other == name);
-        let left_open = self.head_files().iter().any(|file| file.name == *recorded && leaves_open(&file.bytes));
+        let left_open =
+            self.head_files().iter().any(|file| file.name == *recorded && leaves_open(&file.bytes));
         ensure!(
             ours == recorded || (left_open && place(ours) > place(recorded)),
             "Prisma's failed migration is {recorded:?}, ours is {ours:?}"
@@ -170,7 +183,9 @@ impl Case {
     fn compare_findings(&self, preview: &Preview) -> Result<()> {
         let told = &preview.document.findings;
         for (kind, name) in self.expected_findings() {
-            let names = |finding: &serde_json::Value| finding["migration"] == name.as_str() || finding["from"] == name.as_str();
+            let names = |finding: &serde_json::Value| {
+                finding["migration"] == name.as_str() || finding["from"] == name.as_str()
+            };
             ensure!(
                 told.iter().any(|finding| finding["kind"] == kind && names(finding)),
                 "no finding says {kind} of {name:?}: {told:?}"

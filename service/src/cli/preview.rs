@@ -1,6 +1,7 @@
 //! `offshoot preview`: the pipeline of a pull request over two git refs of a repository on this machine.
 
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
@@ -78,13 +79,13 @@ pub(super) async fn run(args: Args) -> Result<Exit, Stop> {
     let progress = Progress::start("starting PostgreSQL");
     let servers = Servers::connect(&databases).await?;
     let facts = RepositoryFacts {
-        github_id: local_number(&git.name().to_string()),
+        github_id: local_number(git.git_dir()),
         name: git.name().clone(),
         installation: None,
         default_branch: args.base.clone(),
     };
     let pull = PullRequest {
-        id: PullId { repository: facts.github_id, number: pull_number(&args) },
+        id: PullId { repository: facts.github_id, number: pull_number(&args, git.git_dir()) },
         open: true,
         merged: false,
         draft: false,
@@ -230,15 +231,16 @@ fn data_dir(args: &Args) -> Result<PathBuf, Stop> {
 }
 
 /// A number for a repository that GitHub does not know, the same each time.
-fn local_number(name: &str) -> i64 {
-    let digest = Sha256::digest(name);
+fn local_number(git_dir: &Path) -> i64 {
+    let digest = Sha256::digest(git_dir.as_os_str().as_bytes());
     let bytes = digest.first_chunk::<8>().expect("a digest is longer");
     LOCAL | i64::from_be_bytes(*bytes)
 }
 
 /// One branch for each pair of refs: pushing to the head moves it on.
-fn pull_number(args: &Args) -> i32 {
-    let digest = Sha256::digest(format!("{}\0{}", args.base, args.head));
+fn pull_number(args: &Args, git_dir: &Path) -> i32 {
+    let refs = format!("\0{}\0{}", args.base, args.head);
+    let digest = Sha256::digest([git_dir.as_os_str().as_bytes(), refs.as_bytes()].concat());
     let bytes = digest.first_chunk::<4>().expect("a digest is longer");
     (i32::from_be_bytes(*bytes) & 0x00ff_ffff).max(1)
 }
@@ -276,8 +278,8 @@ mod tests {
 
     #[test]
     fn local_repositories_are_never_github_s() {
-        assert!(local_number("acme/shop") < 0);
-        assert_eq!(local_number("acme/shop"), local_number("acme/shop"));
-        assert_ne!(local_number("acme/shop"), local_number("acme/blog"));
+        let [shop, blog] = ["/src/shop/.git", "/src/blog/.git"].map(|path| local_number(Path::new(path)));
+        assert!(shop < 0 && blog < 0);
+        assert_ne!(shop, blog);
     }
 }

@@ -68,11 +68,22 @@ impl<'a> Work<'a> {
         let reasons = match because {
             Because::First => return,
             Because::Reset => vec!["a reset was asked for".to_owned()],
-            Because::Diverged(differences) => differences.iter().map(sentence).collect(),
+            Because::Diverged(differences) => sentences(differences),
             Because::Unfinished { migration } => vec![format!("{migration} had failed in it or was cut off")],
         };
         self.findings.push(Finding::Rebuilt { reasons });
     }
+}
+
+/// How many differences are named before the rest is only counted.
+const NAMED: usize = 5;
+
+fn sentences(differences: &[Difference]) -> Vec<String> {
+    let mut sentences: Vec<String> = differences.iter().take(NAMED).map(sentence).collect();
+    if differences.len() > NAMED {
+        sentences.push(format!("{} more differences", differences.len() - NAMED));
+    }
+    sentences
 }
 
 fn sentence(difference: &Difference) -> String {
@@ -87,8 +98,8 @@ fn sentence(difference: &Difference) -> String {
 
 /// The branch keeps its data although its history is no longer the pull request's: the policy says so.
 pub(super) fn refused(directory: &str, differences: &[Difference]) -> Failure {
-    let reasons: Vec<String> = differences.iter().map(sentence).collect();
-    let message = format!("the database holds another history and is kept as it is: {}", reasons.join("; "));
+    let reasons = sentences(differences).join("; ");
+    let message = format!("the database holds another history and is kept as it is: {reasons}");
     Failure::of_file(FailureKind::Verification, directory, directory, message)
         .with_hint("Reset the branch to rebuild it (`offshoot branch reset`), or set `on_divergence = \"rebuild\"` in `.offshoot.toml`.")
 }
