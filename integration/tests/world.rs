@@ -6,9 +6,11 @@ use anyhow::{Context, Result, ensure};
 use integration::github::{Settings, SimulatedGitHub};
 use integration::offshoot::{BranchRef, Credentials, Offshoot, Options};
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
 /// How long everything that was asked for may take to be done.
 pub const LIMIT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(5);
 /// The first line of the one comment on a pull request.
 const MARKER: &str = "<!-- offshoot";
 
@@ -44,6 +46,17 @@ impl World {
     pub async fn settle(&self) -> Result<()> {
         self.github.wait_for_deliveries(LIMIT).await?;
         self.offshoot.idle(LIMIT).await
+    }
+
+    /// Waits until a query of one boolean on the administrator's connection is true.
+    pub async fn until(&self, sql: &str) -> Result<()> {
+        let client = self.offshoot.administrator().await?;
+        let deadline = Instant::now() + LIMIT;
+        while !client.query_one(sql, &[]).await?.try_get::<_, bool>(0)? {
+            ensure!(Instant::now() < deadline, "never true: {sql}");
+            sleep(POLL).await;
+        }
+        Ok(())
     }
 
     /// A branch's document as the list shows it: without URLs, whatever its state.

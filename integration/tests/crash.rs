@@ -1,0 +1,183 @@
+//! `kill -9` at any moment, then a restart, ends in the same final state.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use http::Method;
+use integration::git::Change;
+use integration::github::{Fault, Matcher};
+use integration::offshoot::BranchRef;
+
+use crate::shop::{INIT, SHOP, column, migration};
+use crate::world::World;
+
+/// A moment of the work on a pull request.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    /// The delivery was answered; nothing more is known.
+    Answered,
+    /// A new generation is on its way.
+    Cloning,
+    /// The pull request's own migration runs.
+    Replaying,
+    /// The pull request's own seed runs.
+    Seeding,
+    /// The new generation has its place.
+    Published,
+    /// GitHub is being told.
+    Reporting,
+    TearingDown,
+}
+
+impl Moment {
+    async fn reached(self, world: &World, branch: &BranchRef) -> Result<()> {
+        let runs = |text: &str| {
+            format!(
+                "select exists (select from pg_stat_activity where query like '%{text}%' and state = 'active' \
+                 and pid <> pg_backend_pid() and usename <> current_user)"
+            )
+        };
+        let of_pull = format!("from branches where pull_request = {} and state", branch.number);
+        let sql = match self {
+            Self::Answered => return world.github.wait_for_deliveries(crate::world::LIMIT).await,
+            Self::Cloning => "select exists (select from instances where state = 'preparing')".to_owned(),
+            Self::Replaying => runs("pg_sleep(0.41)"),
+            Self::Seeding => runs("pg_sleep(0.42)"),
+            Self::Published => format!("select exists (select {of_pull} = 'ready')"),
+            Self::TearingDown => format!("select exists (select {of_pull} in ('deleting', 'deleted'))"),
+            Self::Reporting => return self.told(world).await,
+        };
+        world.until(&sql).await
+    }
+
+    /// A comment is on its way to GitHub and has not been answered.
+    async fn told(self, world: &World) -> Result<()> {
+        let deadline = tokio::time::Instant::now() + crate::world::LIMIT;
+        loop {
+            let requests = world.github.requests();
+            if requests.iter().any(|request| request.path.contains("/comments") && request.status.is_none()) {
+                return Ok(());
+            }
+            ensure!(tokio::time::Instant::now() < deadline, "no comment was on its way");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+async fn crashing() -> Result<World> {
+    let expected =
+        ["took jobs back from a worker", "is tried again", "dropped a database that nothing stands for"];
+    let world =
+        World::start_with(|options| options.expected_trouble.extend(expected.map(str::to_owned))).await?;
+    world.open_shop_with(&[
+        Change::write(".offshoot.toml", "[[database]]\nname = \"main\"\nseed = [\"seed/*.sql\"]\n"),
+        Change::write("seed/1.sql", "insert into items (name) values ('first');\n"),
+    ])?;
+    world.settle().await?;
+    for (method, path) in
+        [(Method::POST, "/repos/*/*/issues/*/comments"), (Method::PATCH, "/repos/*/*/issues/comments/*")]
+    {
+        world.github.fail(Matcher::new(method, path), Fault::Latency(Duration::from_millis(200)), None);
+    }
+    Ok(world)
+}
+
+/// A migration and a seed that take long enough to be met at.
+fn slow(step: u32) -> [Change; 2] {
+    let sql = format!("alter table items add column c{step} text;\nselect pg_sleep(0.41);\n");
+    let seed = format!("insert into items (name) values ('{step}');\nselect pg_sleep(0.42);\n");
+    [migration(&format!("2026030100000{step}_slow"), &sql), Change::write(format!("seed/2-{step}.sql"), seed)]
+}
+
+async fn killed_at(world: &mut World, moment: Moment, branch: &BranchRef) -> Result<()> {
+    moment.reached(world, branch).await?;
+    world.offshoot.kill9()?;
+    world.offshoot.restart().await
+}
+
+/// The same end, whatever happened on the way.
+async fn ensure_ready(world: &World, branch: &BranchRef, sha: &str, applied: &[String]) -> Result<()> {
+    let answer = world.offshoot.ready(branch, sha).await?;
+    world.settle().await?;
+    let names: Vec<String> = answer.applied()?.into_iter().map(|one| one.name).collect();
+    ensure!(names == applied, "{names:?} instead of {applied:?}");
+    let client = integration::offshoot::connect(answer.database_url()?).await?;
+    let rows = integration::prisma::bookkeeping_rows(&client).await?;
+    ensure!(rows.iter().map(|row| &row.migration_name).eq(applied), "the database's table says {rows:?}");
+    let row = client.query_one("select count(*) as rows from items where name = 'first'", &[]).await?;
+    ensure!(row.try_get::<_, i64>("rows")? == 1, "the base's seed ran more or less than once");
+    drop(client);
+    world.offshoot.standing().await?.ensure_no_leftovers()?;
+    world
+        .until(&format!(
+            "select count(*) = 1 from branches where pull_request = {} and state <> 'deleted'",
+            branch.number
+        ))
+        .await?;
+    let runs = world.github.check_runs(SHOP, sha.parse()?)?;
+    let verdict = runs.last().context("a check run")?;
+    ensure!(verdict.conclusion.as_deref() == Some("success"), "{runs:?}");
+    world.ensure_checks_ended(SHOP, &[sha.parse()?])?;
+    world.the_comment(branch)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn killed_while_a_branch_is_made() -> Result<()> {
+    let mut world = crashing().await?;
+    let moments = [
+        Moment::Answered,
+        Moment::Cloning,
+        Moment::Replaying,
+        Moment::Seeding,
+        Moment::Published,
+        Moment::Reporting,
+    ];
+    for moment in moments {
+        let (branch, sha) = world.propose(&format!("{moment:?}").to_lowercase(), &slow(1))?;
+        killed_at(&mut world, moment, &branch).await.with_context(|| format!("{moment:?}"))?;
+        let applied = [INIT.to_owned(), "20260301000001_slow".to_owned()];
+        ensure_ready(&world, &branch, &sha, &applied).await.with_context(|| format!("{moment:?}"))?;
+        world.github.close(SHOP, branch.number)?;
+        world.settle().await?;
+    }
+    world.finish().await
+}
+
+/// Each push edits the migration, so that the branch is rebuilt from its layer.
+#[tokio::test]
+async fn killed_while_a_branch_is_rebuilt() -> Result<()> {
+    let mut world = crashing().await?;
+    let (branch, sha) = world.propose("rebuilt", &[column("color")])?;
+    world.offshoot.ready(&branch, &sha).await?;
+    let moments = [Moment::Answered, Moment::Cloning, Moment::Replaying, Moment::Seeding, Moment::Reporting];
+    for (moment, step) in moments.into_iter().zip(1..) {
+        let [script, seed] = slow(step);
+        let Change::Write { bytes, .. } = script else { unreachable!("a migration is a file") };
+        let edited = migration("20260201000000_color", std::str::from_utf8(&bytes)?);
+        let sha = world.push(&branch, &[edited, seed])?;
+        killed_at(&mut world, moment, &branch).await.with_context(|| format!("{moment:?}"))?;
+        let applied = [INIT.to_owned(), "20260201000000_color".to_owned()];
+        ensure_ready(&world, &branch, &sha, &applied).await.with_context(|| format!("{moment:?}"))?;
+    }
+    world.finish().await
+}
+
+#[tokio::test]
+async fn killed_while_a_branch_is_removed() -> Result<()> {
+    let mut world = crashing().await?;
+    for moment in [Moment::Answered, Moment::TearingDown, Moment::Reporting] {
+        let (branch, sha) = world.propose(&format!("gone-{moment:?}").to_lowercase(), &[column("color")])?;
+        world.offshoot.ready(&branch, &sha).await?;
+        world.settle().await?;
+        world.github.close(SHOP, branch.number)?;
+        killed_at(&mut world, moment, &branch).await.with_context(|| format!("{moment:?}"))?;
+        world.offshoot.branch_at(&branch, &sha, &[410]).await?;
+        world.settle().await?;
+        world.offshoot.standing().await?.ensure_no_leftovers()?;
+        world.ensure_checks_ended(SHOP, &[sha.parse()?])?;
+        let comment = world.the_comment(&branch)?;
+        ensure!(comment.contains("🗑️"), "{moment:?}: {comment}");
+    }
+    world.finish().await
+}

@@ -1,0 +1,64 @@
+//! What GitHub is told, whatever GitHub does meanwhile, and what is asked of it.
+
+mod budgets;
+mod outages;
+
+use anyhow::{Context, Result, ensure};
+use integration::offshoot::Credentials;
+
+use crate::shop::{SHOP, column, migration};
+use crate::world::World;
+
+/// A token may not write check runs: the verdict is a commit status.
+#[tokio::test]
+async fn with_a_token_the_verdict_is_a_commit_status() -> Result<()> {
+    let token = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
+    let world =
+        World::start_with(|options| options.credentials = Credentials::Token(token.to_owned())).await?;
+    world.open_shop()?;
+    let (branch, sha) = world.propose("color", &[column("color")])?;
+    world.offshoot.ready(&branch, &sha).await?;
+    world.settle().await?;
+    let statuses = world.github.statuses(SHOP, sha.parse()?)?;
+    let last = statuses.last().context("no status")?;
+    ensure!(last.state == "success" && last.context == "offshoot", "{statuses:?}");
+    ensure!(world.github.check_runs(SHOP, sha.parse()?)?.is_empty(), "a check run");
+    world.the_comment(&branch)?;
+
+    let sha = world.push(&branch, &[migration("20260202000000_bad", "select nothing_here;\n")])?;
+    world.offshoot.branch_at(&branch, &sha, &[409]).await?;
+    world.settle().await?;
+    let statuses = world.github.statuses(SHOP, sha.parse()?)?;
+    let last = statuses.last().context("no status")?;
+    ensure!(last.state == "failure", "{statuses:?}");
+    let comment = world.the_comment(&branch)?;
+    ensure!(comment.contains("nothing_here"), "{comment}");
+    world.finish().await
+}
+
+/// What was told is remembered; where the memory is lost, GitHub is looked at before anything is said twice.
+#[tokio::test]
+async fn a_lost_memory_says_nothing_twice() -> Result<()> {
+    let world = World::start().await?;
+    world.open_shop()?;
+    let (branch, sha) = world.propose("color", &[column("color")])?;
+    world.offshoot.ready(&branch, &sha).await?;
+    world.settle().await?;
+    let runs = world.github.check_runs(SHOP, sha.parse()?)?.len();
+    world.offshoot.administrator().await?.batch_execute("truncate comments; truncate checks").await?;
+    let deliveries = world.github.deliveries();
+    let opened =
+        deliveries.iter().find(|one| one.action.as_deref() == Some("opened")).context("the opening")?;
+    world.github.redeliver(&opened.guid)?;
+    world.github.edit_title(SHOP, branch.number, "Another title")?;
+    world.settle().await?;
+    ensure!(world.github.check_runs(SHOP, sha.parse()?)?.len() == runs, "another check run");
+    world.the_comment(&branch)?;
+
+    // A comment that somebody deletes is said again, once.
+    let comments = world.github.comments(SHOP, branch.number)?;
+    world.github.delete_comment(SHOP, comments.first().context("a comment")?.id, "acme")?;
+    world.settle().await?;
+    world.the_comment(&branch)?;
+    world.finish().await
+}

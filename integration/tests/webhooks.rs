@@ -1,0 +1,5 @@
+//! Deliveries: right and wrong, out of order and out of time.
+
+mod convergence;
+mod door;
+mod unreadable;

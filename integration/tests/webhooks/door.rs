@@ -1,0 +1,95 @@
+//! What the webhook's door answers.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use integration::github::{Signing, signature};
+use serde_json::Value;
+
+use crate::shop::column;
+use crate::world::{LIMIT, World};
+
+const SECRET: &str = "it is a secret to everybody";
+
+/// Posts a body with these headers; the answer's status.
+async fn post(world: &World, headers: &[(&str, &str)], body: Vec<u8>) -> Result<u16> {
+    let mut request = reqwest::Client::new().post(world.offshoot.webhook_url()).body(body);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    Ok(request.send().await?.status().as_u16())
+}
+
+/// Posts a delivery as GitHub does, signed rightly.
+async fn deliver(world: &World, guid: &str, event: &str, body: &[u8]) -> Result<u16> {
+    let signed = signature(SECRET, body);
+    let headers = [
+        ("content-type", "application/json"),
+        ("x-github-delivery", guid),
+        ("x-github-event", event),
+        ("x-hub-signature-256", signed.as_str()),
+    ];
+    post(world, &headers, body.to_vec()).await
+}
+
+#[tokio::test]
+async fn answers_say_what_became_of_a_delivery() -> Result<()> {
+    let world =
+        World::start_with(|options| options.expected_trouble.push("refused a delivery".to_owned())).await?;
+    let ping = world.github.ping();
+    world.open_shop()?;
+    world.propose("color", &[column("color")])?;
+    world.settle().await?;
+    let opened =
+        world.github.deliveries().into_iter().find(|delivery| delivery.action.as_deref() == Some("opened"));
+    let opened = opened.context("a delivery of the opening")?;
+    ensure!(opened.status() == Some(202), "the opening: {:?}", opened.attempts);
+
+    let status = |guid: &str| {
+        world.github.deliveries().into_iter().find(|one| one.guid == guid).and_then(|one| one.status())
+    };
+    ensure!(status(&ping) == Some(200), "a ping");
+    for (signing, expected) in [(Signing::Right, 200), (Signing::Wrong, 401), (Signing::Missing, 401)] {
+        match signing {
+            Signing::Right => world.github.redeliver(&opened.guid)?,
+            wrong => world.github.forge(&opened.guid, wrong)?,
+        }
+        world.github.wait_for_deliveries(LIMIT).await?;
+        ensure!(
+            status(&opened.guid) == Some(expected),
+            "{signing:?}: {:?} instead of {expected}",
+            status(&opened.guid)
+        );
+    }
+    ensure!(deliver(&world, "not-json", "pull_request", b"{").await? == 400, "half a JSON");
+    ensure!(deliver(&world, "no delivery id!", "ping", b"{}").await? == 400, "a malformed delivery id");
+    ensure!(deliver(&world, "nothing-to-do", "star", b"{}").await? == 200, "an event that needs nothing");
+    let large = vec![b' '; 25 * 1024 * 1024 + 1];
+    ensure!(deliver(&world, "large", "pull_request", &large).await? == 413, "a body over 25 MiB");
+    world.finish().await
+}
+
+/// What GitHub's own examples tell of does not exist here, and is taken all the same.
+#[tokio::test]
+async fn no_example_of_github_s_breaks_the_door() -> Result<()> {
+    let mut world = World::start().await?;
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../integration/node/node_modules/@octokit/webhooks-examples/api.github.com/index.json");
+    let text = std::fs::read(&path)
+        .with_context(|| format!("read {} (npm ci in integration/node)", path.display()))?;
+    let events: Vec<Value> = serde_json::from_slice(&text)?;
+    let mut answers = std::collections::BTreeMap::<u16, usize>::new();
+    for event in &events {
+        let name = event["name"].as_str().context("an event's name")?;
+        for (index, example) in event["examples"].as_array().context("examples")?.iter().enumerate() {
+            let guid = format!("{}-{index}", name.replace('_', "-"));
+            let status = deliver(&world, &guid, name, example.to_string().as_bytes()).await?;
+            ensure!((200..500).contains(&status), "{name} example {index}: {status}");
+            *answers.entry(status).or_default() += 1;
+        }
+    }
+    let count: usize = answers.values().sum();
+    ensure!(count > 100, "only {count} examples were found");
+    ensure!(answers.keys().all(|status| *status < 300), "refused examples: {answers:?}");
+    world.offshoot.terminate().await
+}
