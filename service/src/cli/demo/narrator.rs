@@ -125,6 +125,8 @@ impl Narrator {
             heading("Look into a pull request's database (any URL of the table will do)");
             self.say(&format!("   {} '{url}'", stage.psql));
         }
+        heading("Open the dashboard and log in with the token");
+        self.say(&format!("   {server}/        {token}"));
         heading("Ask the service, as CI and people do");
         self.say(&format!("   export OFFSHOOT_PUBLIC_URL={server} OFFSHOOT_API_TOKEN={token}"));
         self.say(&format!("   {program} branch list"));
