@@ -5,4 +5,7 @@
 
 mod bench;
 mod case;
+mod chains;
 mod odd;
+mod properties;
+mod samples;

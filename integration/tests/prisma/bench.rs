@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use integration::git::{Author, Change, GitRepository, Parent};
-use integration::prisma::{Diagnosis, PrismaSession, bookkeeping_rows, schema_fingerprint};
+use integration::prisma::{BookkeepingRow, Diagnosis, PrismaSession, bookkeeping_rows, schema_fingerprint};
 use offshoot::embedded::{Embedded, EmbeddedSettings};
 use offshoot::postgres;
 use offshoot::secret::Secret;
@@ -35,8 +35,8 @@ pub struct Bench {
 /// What is in a database, as far as two databases can be compared by it.
 #[derive(Debug, PartialEq)]
 pub struct Content {
-    /// One line for each row of the bookkeeping table, without id, times and the text of an error; none where there is no such table.
-    pub bookkeeping: Option<Vec<String>>,
+    /// None where there is no such table.
+    pub bookkeeping: Option<Vec<BookkeepingRow>>,
     pub schema: Vec<String>,
     pub rows: Vec<String>,
     /// What Prisma thinks of it.
@@ -84,8 +84,6 @@ pub struct Failed {
     pub kind: String,
     pub migration: String,
     pub message: String,
-    pub line: Option<u32>,
-    pub sqlstate: Option<String>,
     pub hint: Option<String>,
 }
 
@@ -132,13 +130,9 @@ impl Bench {
             said: said.map(drop).map_err(|error| error.message),
             content: self.content(&url, &administrator, &head).await.context("look at production")?,
         };
-        let [document] =
-            <[BranchDocument; 1]>::try_from(documents).ok().context("one database was asked for")?;
+        let [document] = <[BranchDocument; 1]>::try_from(documents).ok().context("one database was asked for")?;
         let url = document.database_url.clone().context("there is no database to look at")?;
-        let content = self
-            .content(&url, &self.url(database_of(&url)?, None)?, &head)
-            .await
-            .context("look at the branch")?;
+        let content = self.content(&url, &self.url(database_of(&url)?, None)?, &head).await.context("look at the branch")?;
         std::fs::remove_dir_all(&place)?;
         Ok((Preview { document, content }, production))
     }
@@ -150,8 +144,7 @@ impl Bench {
         let output = preview.stdin(Stdio::null()).kill_on_drop(true).output().await?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(matches!(output.status.code(), Some(0 | 1)), "offshoot preview: {}: {said}", output.status);
-        serde_json::from_slice(&output.stdout)
-            .with_context(|| format!("offshoot preview printed no documents: {said}"))
+        serde_json::from_slice(&output.stdout).with_context(|| format!("offshoot preview printed no documents: {said}"))
     }
 
     fn offshoot(&self) -> Command {
@@ -180,9 +173,7 @@ impl Bench {
         let client = postgres::connect(&Secret::new(administrator)).await?;
         let kept = "select to_regclass('public._prisma_migrations') is not null";
         let bookkeeping = match client.query_one(kept, &[]).await?.get(0) {
-            true => {
-                Some(bookkeeping_rows(&client).await?.into_iter().map(|row| format!("{row:?}")).collect())
-            }
+            true => Some(bookkeeping_rows(&client).await?),
             false => None,
         };
         let schema = schema_fingerprint(&client).await?;
@@ -222,8 +213,7 @@ fn database_of(url: &str) -> Result<&str> {
 
 fn postgres_bin() -> Option<PathBuf> {
     let installed = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/postgresql/18/bin");
-    std::env::var_os("OFFSHOOT_POSTGRES_BIN")
-        .map_or_else(|| Some(installed()).filter(|bin| bin.is_dir()), |bin| Some(bin.into()))
+    std::env::var_os("OFFSHOOT_POSTGRES_BIN").map_or_else(|| Some(installed()).filter(|bin| bin.is_dir()), |bin| Some(bin.into()))
 }
 
 /// A repository whose `main` is the case's base, and whose `pull` is its head.
@@ -260,10 +250,7 @@ async fn table_rows(client: &Client) -> Result<Vec<String>> {
     let mut rows = Vec::new();
     for table in client.query(tables, &[]).await? {
         let table: String = table.get(0);
-        let sql = format!(
-            "select format('%s %s', '{}', t) from only {table} t order by 1",
-            table.replace('\'', "''")
-        );
+        let sql = format!("select format('%s %s', '{}', t) from only {table} t order by 1", table.replace('\'', "''"));
         rows.extend(client.query(&sql, &[]).await?.into_iter().map(|row| row.get::<_, String>(0)));
     }
     Ok(rows)

@@ -159,6 +159,12 @@ impl Case {
                 bail!("Prisma's verdict is {verdict:?} ({:?}), ours is {state}: {failed:?}", production.said)
             }
         }
+        let listed: Vec<&str> = preview.document.migrations.applied.iter().map(|applied| applied.name.as_str()).collect();
+        if let Some(rows) = &ours.bookkeeping {
+            let finished: Vec<&str> =
+                rows.iter().filter(|row| row.finished).map(|row| row.migration_name.as_str()).collect();
+            same("what the document lists as applied", &listed, &finished)?;
+        }
         if let (Some(failure), Ok(diagnosis)) = (failed, &theirs.diagnosis) {
             self.compare_failing(&failure.migration, diagnosis)?;
         }

@@ -104,10 +104,15 @@ impl Preparer<'_> {
         work: &mut Work<'_>,
         steps: &[Step],
     ) -> Result<(), JobError> {
+        if work.wanted.is_empty() {
+            // Prisma makes its table even where there is nothing to apply.
+            self.replay(access, work, 0..0).await?;
+        }
         for step in steps {
             match step {
                 Step::Replay(range) => self.replay(access, work, range.clone()).await?,
                 Step::SeedBase => {
+                    self.verify(order, access, work, work.applied.len()).await?;
                     let seeds: Vec<_> = order.database.base.seeds.iter().collect();
                     self.seed(access, work, &seeds).await?;
                 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use super::{Order, Preparer, milliseconds};
+use crate::domain::bookkeeping;
 use crate::domain::chain::Chain;
 use crate::domain::detect::Layout;
 use crate::domain::ids::DatabaseLabel;
@@ -12,7 +13,8 @@ use crate::domain::layer::{LayerContent, LayerKey};
 use crate::domain::plan::LayerAtHand;
 use crate::domain::seed::{self, SeedDigest, SeedOn, SeededFile};
 use crate::engine::{
-    EngineError, Identity, InstanceNames, InstanceSpec, LayerNames, ReplayError, Server, Source, Subject,
+    Access, EngineError, Identity, InstanceNames, InstanceSpec, LayerNames, ReplayError, Server, Source,
+    Subject,
 };
 use crate::jobs::JobError;
 use crate::jobs::reading::Side;
@@ -204,7 +206,18 @@ impl Builder<'_> {
         let ran = parent.map_or(&[][..], |layer| &layer.seeded);
         let pending: Vec<_> =
             self.seeds().iter().filter(|file| !ran.contains(&file.seeded())).cloned().collect();
-        applied(engine.seed(&access, &pending).await)
+        if !applied(engine.seed(&access, &pending).await)? {
+            return Ok(false);
+        }
+        self.holds_its_chain(&access).await
+    }
+
+    /// Files that ran without an error may have left nothing: one that says BEGIN without COMMIT undoes itself and all after it.
+    async fn holds_its_chain(&self, access: &Access) -> Result<bool, JobError> {
+        let rows = self.preparer.engine.bookkeeping(access).await;
+        let verified =
+            |rows: Vec<_>| Ok(bookkeeping::verify(&rows, &self.base.chain()).map_err(|failure| *failure)?);
+        applied(rows.and_then(verified))
     }
 }
 

@@ -7,7 +7,7 @@ use super::outcome::Work;
 use super::{Order, Preparer};
 use crate::domain::bookkeeping;
 use crate::domain::branch::Branch;
-use crate::domain::chain::Chain;
+use crate::domain::chain::{Chain, Migration};
 use crate::domain::seed::{self, SeedFile};
 use crate::engine::{Access, ReplayError};
 use crate::jobs::JobError;
@@ -21,7 +21,7 @@ impl Preparer<'_> {
         work: &mut Work<'_>,
         range: Range<usize>,
     ) -> Result<(), JobError> {
-        if work.failure.is_some() || range.is_empty() {
+        if work.failure.is_some() {
             return Ok(());
         }
         let started = Instant::now();
@@ -78,20 +78,42 @@ impl Preparer<'_> {
         }
         let layout = &order.database.layout;
         let pending = seed::pending(layout.seed_on, created, &order.database.head.seeds, &work.seeded);
-        self.seed(access, work, &pending).await?;
-        if work.failure.is_some() {
-            return Ok(());
+        if !pending.is_empty() {
+            // A seed that misses what a migration lost would be blamed for it.
+            self.verify(order, access, work, work.wanted.len()).await?;
+            self.seed(access, work, &pending).await?;
         }
-        let wanted = Chain::of(work.wanted);
-        let verified = match self.engine.bookkeeping(access).await {
-            Ok(rows) => bookkeeping::verify(&rows, &wanted),
-            Err(ReplayError::Author { failure, .. }) => Err(failure),
+        self.verify(order, access, work, work.wanted.len()).await
+    }
+
+    /// Compares what the database says of itself, in a session of its own, with the first of the wanted migrations, which were run.
+    pub(super) async fn verify(
+        &self,
+        order: &Order<'_>,
+        access: &Access,
+        work: &mut Work<'_>,
+        count: usize,
+    ) -> Result<(), JobError> {
+        let rows = match self.engine.bookkeeping(access).await {
+            Ok(rows) => rows,
+            Err(ReplayError::Author { mut failure, .. }) => {
+                failure.file.clone_from(&order.database.layout.migrations);
+                work.fail(*failure);
+                return Ok(());
+            }
             Err(ReplayError::Engine(error)) => return Err(error.into()),
         };
-        if let Err(mut failure) = verified {
+        if let Err(mut failure) = bookkeeping::verify(&rows, &Chain::of(&work.wanted[..count])) {
             let blamed = work.wanted.iter().find(|file| file.migration.name == failure.migration);
-            failure.file = blamed.map_or_else(|| layout.migrations.clone(), |file| file.path.clone());
+            failure.file =
+                blamed.map_or_else(|| order.database.layout.migrations.clone(), |file| file.path.clone());
             work.fail(*failure);
+        }
+        if work.failure.is_some() {
+            // What was run before a failure may be undone all the same, where a file leaves its transaction open.
+            let stands =
+                |migration: &Migration| rows.iter().any(|row| row.finished && row.migration == *migration);
+            work.applied.retain(|applied| stands(&applied.migration()));
         }
         Ok(())
     }
@@ -111,7 +133,9 @@ impl Preparer<'_> {
         work.came_with(range.start);
         work.remember_durations(branch);
         work.seeded = branch.seeded.clone();
-        self.replay(&access, &mut work, range).await?;
+        if !range.is_empty() {
+            self.replay(&access, &mut work, range).await?;
+        }
         self.finish(order, &access, &mut work, false).await?;
         if work.failure.is_none() {
             self.engine.identify(&names.database, &order.identity(branch.generation)).await?;
