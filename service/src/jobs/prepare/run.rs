@@ -134,7 +134,9 @@ impl Preparer<'_> {
         work.remember_durations(branch);
         work.seeded = branch.seeded.clone();
         if !range.is_empty() {
+            if !range.is_empty() {
             self.replay(&access, &mut work, range).await?;
+        }
         }
         self.finish(order, &access, &mut work, false).await?;
         if work.failure.is_none() {
