@@ -15,6 +15,7 @@ use crate::domain::pull::APPROVAL_LABEL;
 use crate::domain::report::Notice;
 use crate::domain::state::BranchState;
 use crate::queue::Claim;
+use crate::source::SourceError;
 use crate::store::branches::{self, Change, NewBranch};
 use crate::store::deliveries;
 use crate::store::jobs;
@@ -121,6 +122,11 @@ impl Worker {
             Ok(reading) => (Some(reading), None, None),
             Err(ReadError::Notice(notice)) => (None, Some(notice), None),
             Err(ReadError::Source(error)) => {
+                if matches!(error, SourceError::Missing(_)) {
+                    // Perhaps the repository is gone, and the delivery that told so came before it was known.
+                    let client = self.store.client().await?;
+                    jobs::enqueue(&client, &Job::SyncRepository(facts.github_id)).await?;
+                }
                 let error = JobError::from(error);
                 (None, Some(Notice::Errored { message: error.for_people() }), Some(error))
             }
