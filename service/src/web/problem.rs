@@ -81,10 +81,11 @@ impl Problem {
         self
     }
 
-    /// Adds the members of an object.
+    /// Adds the members of an object, but for those that every problem has itself: `detail` is also PostgreSQL's word.
     pub fn with_all(mut self, value: impl Serialize) -> Self {
         if let Ok(Value::Object(members)) = serde_json::to_value(value) {
-            self.members.extend(members);
+            let own = ["type", "title", "status", "detail"];
+            self.members.extend(members.into_iter().filter(|(name, _)| !own.contains(&name.as_str())));
         }
         self
     }

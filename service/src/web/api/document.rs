@@ -135,7 +135,8 @@ fn failed(branch: &Branch) -> Problem {
         (Some(line), Some(column)) => format!("{} line {line}, column {column}", failure.file),
         _ => failure.file.clone(),
     };
-    let detail = format!("{} failed at {place}: {}", failure.migration, failure.message);
+    let server = failure.detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
+    let detail = format!("{} failed at {place}: {}{server}", failure.migration, failure.message);
     let problem = Problem::conflict("migration-failed", "A migration failed", detail).with_all(failure);
     about(problem, branch)
 }
