@@ -10,6 +10,7 @@ mod story;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -40,7 +41,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<Exit, Stop> {
     log_errors();
-    let interrupted = interruption();
+    let interrupted = interruption()?;
     let narrator = Narrator::new();
     let directory = Directory::make(args.data_dir.as_deref()).map_err(Stop::usage)?;
     narrator.introduce();
@@ -92,13 +93,17 @@ fn log_errors() {
     _ = log.try_init();
 }
 
-/// Cancelled by Ctrl-C, from now on: before anything is started that would have to be stopped.
-fn interruption() -> CancellationToken {
+/// Cancelled by Ctrl-C or a closed terminal, from now on: before anything is started that would have to be stopped.
+fn interruption() -> anyhow::Result<CancellationToken> {
     let interrupted = CancellationToken::new();
     let token = interrupted.clone();
+    let mut hung_up = signal(SignalKind::hangup())?;
     tokio::spawn(async move {
-        terminated().await;
+        tokio::select! {
+            () = terminated() => {}
+            _ = hung_up.recv() => {}
+        }
         token.cancel();
     });
-    interrupted
+    Ok(interrupted)
 }

@@ -1,5 +1,6 @@
 //! The demo's voice: what goes on in one moving line, what happened in lines that stay.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use console::style;
@@ -31,13 +32,13 @@ impl Narrator {
         self.say(&style("Offshoot: a PostgreSQL database for every pull request").bold().to_string());
         self.paragraph(
             "Five sample repositories on a GitHub that is simulated in this process; everything else is real: webhooks, \
-             git, PostgreSQL, migrations. Nothing leaves this machine.",
+             git, PostgreSQL, migrations. Nothing leaves this machine. The URLs open in psql as long as the demo is up.",
         );
     }
 
-    /// A line that stays.
+    /// A line that stays. Where nobody reads any more, as after `| head`, what is up must still be ended in order.
     pub(super) fn say(&self, line: &str) {
-        self.bar.suspend(|| println!("{line}"));
+        self.bar.suspend(|| _ = writeln!(std::io::stdout(), "{line}"));
     }
 
     /// What goes on for some seconds: moving on a terminal, a line elsewhere.
@@ -65,7 +66,7 @@ impl Narrator {
     }
 
     fn paragraph(&self, text: &str) {
-        for line in report::wrap(text, self.width.min(90)) {
+        for line in report::wrap(text, self.width.min(93) - 3) {
             self.say(&format!("   {}", style(line).dim()));
         }
     }
