@@ -130,9 +130,13 @@ impl Bench {
             said: said.map(drop).map_err(|error| error.message),
             content: self.content(&url, &administrator, &head).await.context("look at production")?,
         };
-        let [document] = <[BranchDocument; 1]>::try_from(documents).ok().context("one database was asked for")?;
+        let [document] =
+            <[BranchDocument; 1]>::try_from(documents).ok().context("one database was asked for")?;
         let url = document.database_url.clone().context("there is no database to look at")?;
-        let content = self.content(&url, &self.url(database_of(&url)?, None)?, &head).await.context("look at the branch")?;
+        let content = self
+            .content(&url, &self.url(database_of(&url)?, None)?, &head)
+            .await
+            .context("look at the branch")?;
         std::fs::remove_dir_all(&place)?;
         Ok((Preview { document, content }, production))
     }
@@ -144,7 +148,8 @@ impl Bench {
         let output = preview.stdin(Stdio::null()).kill_on_drop(true).output().await?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(matches!(output.status.code(), Some(0 | 1)), "offshoot preview: {}: {said}", output.status);
-        serde_json::from_slice(&output.stdout).with_context(|| format!("offshoot preview printed no documents: {said}"))
+        serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("offshoot preview printed no documents: {said}"))
     }
 
     fn offshoot(&self) -> Command {
@@ -213,7 +218,8 @@ fn database_of(url: &str) -> Result<&str> {
 
 fn postgres_bin() -> Option<PathBuf> {
     let installed = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/postgresql/18/bin");
-    std::env::var_os("OFFSHOOT_POSTGRES_BIN").map_or_else(|| Some(installed()).filter(|bin| bin.is_dir()), |bin| Some(bin.into()))
+    std::env::var_os("OFFSHOOT_POSTGRES_BIN")
+        .map_or_else(|| Some(installed()).filter(|bin| bin.is_dir()), |bin| Some(bin.into()))
 }
 
 /// A repository whose `main` is the case's base, and whose `pull` is its head.
@@ -250,7 +256,10 @@ async fn table_rows(client: &Client) -> Result<Vec<String>> {
     let mut rows = Vec::new();
     for table in client.query(tables, &[]).await? {
         let table: String = table.get(0);
-        let sql = format!("select format('%s %s', '{}', t) from only {table} t order by 1", table.replace('\'', "''"));
+        let sql = format!(
+            "select format('%s %s', '{}', t) from only {table} t order by 1",
+            table.replace('\'', "''")
+        );
         rows.extend(client.query(&sql, &[]).await?.into_iter().map(|row| row.get::<_, String>(0)));
     }
     Ok(rows)

@@ -159,7 +159,8 @@ impl Case {
                 bail!("Prisma's verdict is {verdict:?} ({:?}), ours is {state}: {failed:?}", production.said)
             }
         }
-        let listed: Vec<&str> = preview.document.migrations.applied.iter().map(|applied| applied.name.as_str()).collect();
+        let listed: Vec<&str> =
+            preview.document.migrations.applied.iter().map(|applied| applied.name.as_str()).collect();
         if let Some(rows) = &ours.bookkeeping {
             let finished: Vec<&str> =
                 rows.iter().filter(|row| row.finished).map(|row| row.migration_name.as_str()).collect();

@@ -44,8 +44,30 @@ struct Made {
 }
 
 const NAMES: [&str; 24] = [
-    "20250101000000_init", "20250102000000_add_users", "20250102_short", "20250103120000_", "1_init", "10_x", "2_y", "2 b", "2-z",
-    "2.a", "_x", ".hidden", "A_x", "a_y", "B", "b2", "it's", "say \"hi\"", "back\\slash", "größe", "名前", "🦀", "0000_squashed", "zz",
+    "20250101000000_init",
+    "20250102000000_add_users",
+    "20250102_short",
+    "20250103120000_",
+    "1_init",
+    "10_x",
+    "2_y",
+    "2 b",
+    "2-z",
+    "2.a",
+    "_x",
+    ".hidden",
+    "A_x",
+    "a_y",
+    "B",
+    "b2",
+    "it's",
+    "say \"hi\"",
+    "back\\slash",
+    "größe",
+    "名前",
+    "🦀",
+    "0000_squashed",
+    "zz",
 ];
 
 /// What one might not expect of a migration, and that runs.
@@ -134,7 +156,11 @@ pub fn case() -> impl Strategy<Value = Case> {
         let mut made = Made::default();
         let base = rendered(base, &mut made);
         let own = rendered(own, &mut made);
-        let edits = edit.filter(|_| !base.is_empty()).map(|(at, how)| edited(at, how, base.len())).into_iter().collect();
+        let edits = edit
+            .filter(|_| !base.is_empty())
+            .map(|(at, how)| edited(at, how, base.len()))
+            .into_iter()
+            .collect();
         Case { base, edits, own }
     })
 }
@@ -157,7 +183,10 @@ fn rendered(files: BTreeMap<&'static str, (Vec<Step>, bool)>, made: &mut Made) -
             bytes.extend(made.statement(step));
         }
         if crlf {
-            bytes = bytes.into_iter().flat_map(|byte| if byte == b'\n' { vec![b'\r', b'\n'] } else { vec![byte] }).collect();
+            bytes = bytes
+                .into_iter()
+                .flat_map(|byte| if byte == b'\n' { vec![b'\r', b'\n'] } else { vec![byte] })
+                .collect();
         }
         File::new(name, bytes)
     };
@@ -185,23 +214,37 @@ impl Made {
                 self.tables.push(table.clone());
                 format!("CREATE TABLE {table} (\n  id serial PRIMARY KEY,\n  note text DEFAULT ';'\n);\n")
             }
-            Step::Column(at) => format!("ALTER TABLE {} ADD COLUMN {name} numeric(10,2) NOT NULL DEFAULT 0;\n", self.table(*at)),
+            Step::Column(at) => format!(
+                "ALTER TABLE {} ADD COLUMN {name} numeric(10,2) NOT NULL DEFAULT 0;\n",
+                self.table(*at)
+            ),
             Step::Enum => {
                 self.enums += 1;
                 format!("CREATE TYPE enum_{} AS ENUM ('a', 'it''s', ';');\n", self.enums)
             }
-            Step::EnumColumn(at) => format!("ALTER TABLE {} ADD COLUMN {name} enum_{};\n", self.table(*at), self.enums),
-            Step::Index(at) => format!("CREATE INDEX \"{name} idx\" ON {} (note, id DESC);\n", self.table(*at)),
-            Step::Unique(at) => format!("ALTER TABLE {} ADD CONSTRAINT {name} UNIQUE (note);\n", self.table(*at)),
+            Step::EnumColumn(at) => {
+                format!("ALTER TABLE {} ADD COLUMN {name} enum_{};\n", self.table(*at), self.enums)
+            }
+            Step::Index(at) => {
+                format!("CREATE INDEX \"{name} idx\" ON {} (note, id DESC);\n", self.table(*at))
+            }
+            Step::Unique(at) => {
+                format!("ALTER TABLE {} ADD CONSTRAINT {name} UNIQUE (note);\n", self.table(*at))
+            }
             Step::ForeignKey(from, to) => {
                 let (from, to) = (self.table(*from), self.table(*to));
                 format!("ALTER TABLE {from} ADD COLUMN {name} int REFERENCES {to} (id) ON DELETE SET NULL;\n")
             }
-            Step::View(at) => format!("CREATE VIEW view_{name} AS SELECT id, note || ';' AS noted FROM {};\n", self.table(*at)),
+            Step::View(at) => format!(
+                "CREATE VIEW view_{name} AS SELECT id, note || ';' AS noted FROM {};\n",
+                self.table(*at)
+            ),
             Step::Function => format!(
                 "CREATE FUNCTION {name}() RETURNS int LANGUAGE plpgsql AS $fn$\nBEGIN\n  -- ; and $$ inside\n  RETURN 1;\nEND\n$fn$;\n"
             ),
-            Step::Rows(at) => format!("INSERT INTO {} (note) VALUES ('{name}'), ('a;b'), (DEFAULT);\n", self.table(*at)),
+            Step::Rows(at) => {
+                format!("INSERT INTO {} (note) VALUES ('{name}'), ('a;b'), (DEFAULT);\n", self.table(*at))
+            }
             Step::Comment => "/* a; /* nested; */ comment */ -- it's ; here\n".to_owned(),
             Step::DropTable(at) => format!("DROP TABLE {};\n", self.table(*at)),
         };

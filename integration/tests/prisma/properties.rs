@@ -17,7 +17,8 @@ fn a_branch_is_what_prisma_would_have_made() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let bench = std::cell::RefCell::new(runtime.block_on(Bench::start()).unwrap());
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { Config::default().cases } else { CASES };
-    let config = Config { cases, max_shrink_iters: SHRINKING, failure_persistence: None, ..Config::default() };
+    let config =
+        Config { cases, max_shrink_iters: SHRINKING, failure_persistence: None, ..Config::default() };
     let verdicts = std::cell::RefCell::new(BTreeMap::new());
     let mut runner = TestRunner::new(config);
     let outcome = runner.run(&chains::case(), |case| {

@@ -24,10 +24,12 @@ fn sides(sample: &Sample) -> Sides {
         let plain = moment.step.expect.as_ref().is_some_and(|expect| {
             expect.state == State::Ready && expect.findings.is_empty() && expect.applied.is_some()
         });
-        let brings = moment.head.below(&sample.migrations).count() > moment.merge_base.below(&sample.migrations).count();
+        let brings = moment.head.below(&sample.migrations).count()
+            > moment.merge_base.below(&sample.migrations).count();
         plain && brings && matches!(moment.step.action, Action::Open | Action::Push | Action::Rebase)
     };
-    let moment = moments.iter().find(is_ready).unwrap_or_else(|| panic!("{}: no pull request is plain", sample.name));
+    let moment =
+        moments.iter().find(is_ready).unwrap_or_else(|| panic!("{}: no pull request is plain", sample.name));
     Sides { base: moment.merge_base.clone(), head: moment.head.clone() }
 }
 
@@ -58,7 +60,14 @@ fn schema_beside(migrations: &Path) -> std::path::PathBuf {
     if file.is_file() { file } else { prisma.join("schema") }
 }
 
-async fn agrees(bench: &Bench, cli: &PrismaCli, sample: &Sample, base: &Files, head: &Files, name: &str) -> Result<()> {
+async fn agrees(
+    bench: &Bench,
+    cli: &PrismaCli,
+    sample: &Sample,
+    base: &Files,
+    head: &Files,
+    name: &str,
+) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let (base, head) = (database_files(sample, base), database_files(sample, head));
     let repository = directory.path().join(format!("{}-{name}", sample.name));

@@ -136,15 +136,11 @@ fn build(inputs: &Inputs<'_>) -> (Start, Vec<Step>) {
         Some(layer) => (Start::Layer(layer.key.clone()), layer.chain.len(), layer.seeded),
         None => (Start::Empty, 0, false),
     };
+    // The base's part is run by itself, as production ran it: what its session was left in does not reach the pull request's own.
     let mut steps = Vec::new();
-    let needs_seed = inputs.base_has_seed && !seeded;
-    if needs_seed {
-        steps.extend((from < seed_at).then_some(Step::Replay(from..seed_at)));
-        steps.push(Step::SeedBase);
-        steps.extend((seed_at < wanted.len()).then_some(Step::Replay(seed_at..wanted.len())));
-    } else {
-        steps.extend((from < wanted.len()).then_some(Step::Replay(from..wanted.len())));
-    }
+    steps.extend((from < seed_at).then_some(Step::Replay(from..seed_at)));
+    steps.extend((inputs.base_has_seed && !seeded).then_some(Step::SeedBase));
+    steps.extend((seed_at < wanted.len()).then_some(Step::Replay(seed_at..wanted.len())));
     (start, steps)
 }
 
@@ -293,6 +289,7 @@ mod tests {
                             Step::Replay(range) => {
                                 prop_assert_eq!(range.start, done);
                                 prop_assert!(range.end > range.start);
+                                prop_assert!(range.end <= own || range.start >= own, "one session for both parts");
                                 done = range.end;
                             }
                             Step::SeedBase => {

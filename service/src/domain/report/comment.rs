@@ -3,14 +3,17 @@
 use std::fmt::Write as _;
 
 use super::findings::sentence;
-use super::markdown::{code, fenced, plain};
+use super::markdown::{cell, code, fenced, prose};
 use super::{COMMENT_MARKER, Notice, Subject, TEXT_LIMIT};
 use crate::domain::branch::{AppliedMigration, Branch};
-use crate::domain::failure::{Failure, FailureKind, excerpt};
+use crate::domain::failure::{Failure, FailureKind, STATEMENT_LIMIT, excerpt};
 use crate::domain::state::BranchState;
 
 /// How many of a pull request's migrations and findings are listed one by one.
 const LISTED: usize = 25;
+
+/// How much of a message is shown, in characters.
+const EXCERPT: usize = 1_000;
 
 /// The comment's text, or none where there is nothing worth a comment.
 pub fn comment(subject: &Subject<'_>) -> Option<String> {
@@ -53,12 +56,12 @@ fn notice(notice: &Notice, subject: &Subject<'_>) -> Option<String> {
     match notice {
         Notice::NoChain => None,
         Notice::Configuration { failure } => Some(format!(
-            "### ❌ No database: the configuration needs a hand\n\nAt {sha}: {}\n",
+            "### ❌ No database: the configuration needs a hand\n\nAt {sha}.\n\n{}\n",
             failed(failure)
         )),
         Notice::Errored { message } => Some(format!(
             "### ⏳ No database yet\n\nAt {sha}. This is not the pull request's fault, and it is being retried: {}\n",
-            plain(message)
+            prose(message)
         )),
     }
 }
@@ -82,13 +85,14 @@ fn headline(branch: &Branch, several: bool) -> String {
 
 fn summary(branch: &Branch) -> String {
     let sha = code(branch.head_sha.short());
-    let reason = branch.reason.as_deref().map(plain);
+    let reason = branch.reason.as_deref().map(|reason| prose(reason.trim_end_matches('.')));
     match branch.state {
         BranchState::Pending | BranchState::Preparing => format!("Bringing it to {sha}."),
         BranchState::Ready => {
             let own = own_migrations(&branch.applied);
             let ran = match own.len() {
-                0 => format!("no migration of its own; all {} are the base's", branch.applied.len()),
+                0 if branch.applied.is_empty() => "no migrations yet".to_owned(),
+                0 => format!("no migration of its own; {} of the base", branch.applied.len()),
                 1 => format!("1 migration applied in {}", milliseconds(branch.timings.migrate)),
                 n => format!("{n} migrations applied in {}", milliseconds(branch.timings.migrate)),
             };
@@ -106,9 +110,7 @@ fn summary(branch: &Branch) -> String {
                 code(sha_before.short()),
                 branch.generation
             ),
-            Some(_) => {
-                format!("At {sha}. The database stays reachable for a look, at the last good migration.")
-            }
+            Some(_) => format!("At {sha}. The database stays reachable for a look{}.", as_left(branch)),
             None => format!("At {sha}."),
         },
         BranchState::Errored => format!(
@@ -116,44 +118,64 @@ fn summary(branch: &Branch) -> String {
             reason.unwrap_or_else(|| "an internal error".to_owned())
         ),
         BranchState::Blocked => {
-            format!("At {sha}. {}", reason.unwrap_or_else(|| "It waits for its turn.".to_owned()))
+            format!("At {sha}. {}.", reason.unwrap_or_else(|| "It waits for its turn".to_owned()))
         }
         BranchState::Deleting => {
             "The pull request is closed; its database, roles and credentials are being removed.".to_owned()
         }
-        BranchState::Deleted => format!(
-            "{} Its database, roles and credentials are gone; reopening brings a fresh one.",
-            reason.unwrap_or_else(|| "The pull request is closed.".to_owned())
-        ),
+        BranchState::Deleted => match reason {
+            Some(reason) => format!("{reason}. Its database, roles and credentials are gone."),
+            None => "The pull request is closed. Its database, roles and credentials are gone; reopening brings a fresh one.".to_owned(),
+        },
+    }
+}
+
+fn as_left(branch: &Branch) -> &'static str {
+    match branch.failure.as_ref().map(|failure| failure.kind) {
+        Some(FailureKind::Migration | FailureKind::Chain) => ", at the last good migration",
+        Some(FailureKind::Seed) => ", without that seed",
+        Some(FailureKind::Configuration | FailureKind::Verification) | None => "",
     }
 }
 
 /// What failed, where, and why, with the statement.
 fn failed(failure: &Failure) -> String {
-    let mut text = format!("{} ", code(&failure.migration));
-    match (failure.line, failure.column) {
-        (Some(line), Some(column)) => {
-            let _ = write!(text, "failed at {}, line {line}, column {column}:\n\n", code(&failure.file));
-        }
-        _ => {
-            let _ = write!(text, "failed ({}):\n\n", code(&failure.file));
-        }
-    }
-    let state =
-        failure.sqlstate.as_ref().map(|state| format!(" (SQLSTATE {})", code(state))).unwrap_or_default();
-    let _ = writeln!(text, "> **{}**{state}", plain(&excerpt(&failure.message, 1_000)));
-    for (label, part) in [("Detail", &failure.detail), ("Context", &failure.context)] {
-        if let Some(part) = part {
-            let _ = writeln!(text, "> {label}: {}", plain(&excerpt(part, 1_000)));
-        }
-    }
+    let mut text = format!("{}\n\n{}", place(failure), said(failure));
     if let Some(statement) = &failure.statement {
-        let _ = write!(text, "\n{}", fenced("sql", &excerpt(statement, 2_000)));
+        let _ = write!(text, "\n{}", fenced("sql", &excerpt(statement, STATEMENT_LIMIT)));
     }
     if let Some(hint) = &failure.hint {
-        let _ = writeln!(text, "\n💡 {}", plain(&excerpt(hint, 1_000)));
+        let _ = writeln!(text, "\n💡 {}", prose(&excerpt(hint, EXCERPT)));
     }
     text
+}
+
+fn place(failure: &Failure) -> String {
+    let named = code(&failure.migration);
+    let other = |file: &&String| !file.is_empty() && **file != failure.migration;
+    let file = Some(&failure.file).filter(other).map(|file| code(file));
+    match (failure.line, failure.column, file) {
+        (Some(line), Some(column), Some(file)) => {
+            format!("{named} failed in {file} at line {line}, column {column}:")
+        }
+        (Some(line), Some(column), None) => format!("{named} failed at line {line}, column {column}:"),
+        (_, _, Some(file)) => format!("{named} ({file}):"),
+        (_, _, None) => format!("{named}:"),
+    }
+}
+
+/// The server's own words as it gave them; ours as a sentence.
+fn said(failure: &Failure) -> String {
+    let Some(sqlstate) = &failure.sqlstate else {
+        return format!("> {}\n", prose(&excerpt(&failure.message, EXCERPT)));
+    };
+    let mut text = format!("ERROR {sqlstate}: {}", excerpt(&failure.message, EXCERPT));
+    for (label, part) in [("DETAIL", &failure.detail), ("CONTEXT", &failure.context)] {
+        if let Some(part) = part {
+            let _ = write!(text, "\n{label}: {}", excerpt(part, EXCERPT));
+        }
+    }
+    fenced("text", &text)
 }
 
 fn own_migrations(applied: &[AppliedMigration]) -> Vec<&AppliedMigration> {
@@ -168,7 +190,7 @@ fn applied(applied: &[AppliedMigration]) -> String {
     let mut text = "| migration | took |\n|---|---:|\n".to_owned();
     for migration in own.iter().take(LISTED) {
         let took = milliseconds(migration.duration_ms.unwrap_or_default());
-        let _ = writeln!(text, "| {} | {took} |", code(&migration.name));
+        let _ = writeln!(text, "| {} | {took} |", cell(&migration.name));
     }
     if own.len() > LISTED {
         let _ = writeln!(text, "| … and {} more | |", own.len() - LISTED);
@@ -199,11 +221,16 @@ fn connect(branch: &Branch, subject: &Subject<'_>) -> String {
     } else {
         format!(" --database {}", branch.database)
     };
-    let command = format!(
-        "offshoot url --repo {} --pr {}{label} --sha {}",
-        subject.repository, branch.pull.number, branch.head_sha
-    );
-    format!("Connect: {} · [dashboard]({})\n\n", code(&command), subject.dashboard_url())
+    let which = match branch.state {
+        BranchState::Failed if branch.is_reachable() => Some("--any-state".to_owned()),
+        BranchState::Failed | BranchState::Blocked => None,
+        _ => Some(format!("--sha {}", branch.head_sha)),
+    };
+    let dashboard = format!("[dashboard]({})\n\n", subject.dashboard_url());
+    let Some(which) = which else { return format!("More on the {dashboard}") };
+    let (repository, number) = (subject.repository, branch.pull.number);
+    let command = format!("offshoot url --repo {repository} --pr {number}{label} {which}");
+    format!("Connect: {} · {dashboard}", code(&command))
 }
 
 /// A duration as people read it.
@@ -212,7 +239,10 @@ pub(super) fn milliseconds(ms: f64) -> String {
         ms if ms < 10.0 => format!("{ms:.1} ms"),
         ms if ms < 1_000.0 => format!("{ms:.0} ms"),
         ms if ms < 60_000.0 => format!("{:.1} s", ms / 1_000.0),
-        ms => format!("{:.0} min {:.0} s", (ms / 60_000.0).floor(), (ms % 60_000.0) / 1_000.0),
+        ms => {
+            let seconds = (ms / 1_000.0).round();
+            format!("{:.0} min {:.0} s", (seconds / 60.0).floor(), seconds % 60.0)
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Each finding as a sentence: what it is, and what it means for production.
 
-use super::markdown::code;
+use super::markdown::{code, plain};
 use crate::domain::findings::Finding;
 
 /// A finding's sentence, as Markdown.
@@ -26,13 +26,14 @@ pub(super) fn sentence(finding: &Finding) -> String {
         ),
         Finding::BehindBase { commits, migrations } => {
             let lacking = match migrations {
+                0 if *commits == 1 => "which brings no migration".to_owned(),
                 0 => "which bring no migration".to_owned(),
                 1 => "with 1 migration that is not in this database".to_owned(),
                 n => format!("with {n} migrations that are not in this database"),
             };
             let commits = if *commits == 1 { "1 commit".to_owned() } else { format!("{commits} commits") };
             format!(
-                "This branch is {commits} behind its base, {lacking}. The database is what this code expects; update the branch to test the merged result."
+                "This pull request is {commits} behind its base, {lacking}. The database is what this code expects; update the pull request to test the merged result."
             )
         }
         Finding::UndeclaredChain { directory } => format!(
@@ -41,7 +42,17 @@ pub(super) fn sentence(finding: &Finding) -> String {
         ),
         Finding::Rebuilt { reasons } => format!(
             "The database was rebuilt, and data written to it before is gone: {}.",
-            reasons.iter().map(|reason| super::markdown::plain(reason)).collect::<Vec<_>>().join("; ")
+            reasons_of(reasons)
         ),
     }
+}
+
+/// As many as one can read; a chain that was squashed has hundreds.
+fn reasons_of(reasons: &[String]) -> String {
+    const LISTED: usize = 5;
+    let mut listed: Vec<String> = reasons.iter().take(LISTED).map(|reason| plain(reason)).collect();
+    if reasons.len() > LISTED {
+        listed.push(format!("and {} more", reasons.len() - LISTED));
+    }
+    listed.join("; ")
 }

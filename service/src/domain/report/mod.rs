@@ -101,3 +101,6 @@ impl Subject<'_> {
 pub fn dashboard_url(public_url: &str, repository: &RepositoryName, number: i32) -> String {
     format!("{public_url}/repos/{repository}/pulls/{number}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The verdict on a head commit, over all of its databases.
 
 use super::comment::milliseconds;
+use super::markdown::visible;
 use super::{Annotation, CheckStatus, Conclusion, Notice, Subject, Verdict};
 use crate::domain::branch::Branch;
 use crate::domain::failure::{Failure, excerpt};
@@ -21,11 +22,15 @@ pub fn verdict(subject: &Subject<'_>) -> Verdict {
     Verdict {
         sha: subject.pull.head_sha.clone(),
         status,
-        title: excerpt(&title.replace(['\n', '\r'], " "), TITLE_LIMIT),
+        title: excerpt(&one_line(&title), TITLE_LIMIT),
         summary,
         details_url: subject.dashboard_url(),
         annotations: annotations(subject),
     }
+}
+
+fn one_line(title: &str) -> String {
+    title.chars().map(|c| if c.is_control() { ' ' } else { visible(c) }).collect()
 }
 
 fn completed(conclusion: Conclusion, title: &str) -> (CheckStatus, String) {

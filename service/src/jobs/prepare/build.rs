@@ -108,11 +108,13 @@ impl Preparer<'_> {
             // Prisma makes its table even where there is nothing to apply.
             self.replay(access, work, 0..0).await?;
         }
-        for step in steps {
+        for (at, step) in steps.iter().enumerate() {
+            if at > 0 {
+                self.verify(order, access, work, work.applied.len()).await?;
+            }
             match step {
                 Step::Replay(range) => self.replay(access, work, range.clone()).await?,
                 Step::SeedBase => {
-                    self.verify(order, access, work, work.applied.len()).await?;
                     let seeds: Vec<_> = order.database.base.seeds.iter().collect();
                     self.seed(access, work, &seeds).await?;
                 }
