@@ -3,6 +3,7 @@
 mod credentials;
 mod reading;
 mod refusals;
+mod simulated;
 mod writing;
 
 use std::process::Command;
