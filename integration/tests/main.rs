@@ -1,9 +1,9 @@
 //! The whole service, as its users meet it: the built binary between a simulated GitHub and a real PostgreSQL.
 
-mod prisma;
 mod api;
 mod containers;
 mod crash;
+mod prisma;
 mod reports;
 mod samples;
 mod shop;

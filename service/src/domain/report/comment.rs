@@ -93,8 +93,8 @@ fn summary(branch: &Branch) -> String {
             let ran = match own.len() {
                 0 if branch.applied.is_empty() => "no migrations yet".to_owned(),
                 0 => format!("no migration of its own; {} of the base", branch.applied.len()),
-                1 => format!("1 migration applied in {}", milliseconds(branch.timings.migrate)),
-                n => format!("{n} migrations applied in {}", milliseconds(branch.timings.migrate)),
+                1 => format!("1 migration applied in {}", milliseconds(time_of_own(&branch.applied))),
+                n => format!("{n} migrations applied in {}", milliseconds(time_of_own(&branch.applied))),
             };
             let seed = match branch.seeded.len() {
                 0 => String::new(),
@@ -176,6 +176,12 @@ fn said(failure: &Failure) -> String {
         }
     }
     fenced("text", &text)
+}
+
+/// What the pull request's own migrations took together, whichever push they came with. The timings of the last preparation hold more:
+/// connecting, and the bookkeeping.
+pub(super) fn time_of_own(applied: &[AppliedMigration]) -> f64 {
+    applied.iter().filter_map(|migration| migration.duration_ms).sum()
 }
 
 fn own_migrations(applied: &[AppliedMigration]) -> Vec<&AppliedMigration> {

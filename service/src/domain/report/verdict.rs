@@ -1,6 +1,6 @@
 //! The verdict on a head commit, over all of its databases.
 
-use super::comment::milliseconds;
+use super::comment::{milliseconds, time_of_own};
 use super::markdown::visible;
 use super::{Annotation, CheckStatus, Conclusion, Notice, Subject, Verdict};
 use crate::domain::branch::Branch;
@@ -93,8 +93,8 @@ fn ready(branch: &Branch) -> String {
     let own = branch.applied.iter().filter(|migration| migration.duration_ms.is_some()).count();
     let ran = match own {
         0 => "Database ready; no migration of its own".to_owned(),
-        1 => format!("1 migration applied in {}", milliseconds(branch.timings.migrate)),
-        n => format!("{n} migrations applied in {}", milliseconds(branch.timings.migrate)),
+        1 => format!("1 migration applied in {}", milliseconds(time_of_own(&branch.applied))),
+        n => format!("{n} migrations applied in {}", milliseconds(time_of_own(&branch.applied))),
     };
     match branch.findings.len() {
         0 => ran,

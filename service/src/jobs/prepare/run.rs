@@ -135,8 +135,8 @@ impl Preparer<'_> {
         work.seeded = branch.seeded.clone();
         if !range.is_empty() {
             if !range.is_empty() {
-            self.replay(&access, &mut work, range).await?;
-        }
+                self.replay(&access, &mut work, range).await?;
+            }
         }
         self.finish(order, &access, &mut work, false).await?;
         if work.failure.is_none() {
