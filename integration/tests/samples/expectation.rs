@@ -73,11 +73,7 @@ impl Seen<'_> {
     }
 
     async fn check_ready(&self, answer: &Answer) -> Result<()> {
-        ensure!(
-            answer.text("head_sha") == self.sha.to_string(),
-            "it is ready for {}",
-            answer.text("head_sha")
-        );
+        ensure!(self.sha == answer.text("head_sha"), "it is ready for {}", answer.text("head_sha"));
         let client = connect(answer.database_url()?).await?;
         self.check_identity(&client, answer).await?;
         let names: Vec<String> = answer.applied()?.into_iter().map(|applied| applied.name).collect();
@@ -141,7 +137,7 @@ impl Seen<'_> {
         let told = (answer.text("migration"), answer.body["line"].as_u64(), answer.text("sqlstate"));
         let expected = (failure.migration.as_str(), Some(u64::from(failure.line)), failure.sqlstate.as_str());
         ensure!(told == expected, "{told:?} instead of {expected:?}");
-        ensure!(answer.text("sha") == self.sha.to_string(), "it failed at {}", answer.text("sha"));
+        ensure!(self.sha == answer.text("sha"), "it failed at {}", answer.text("sha"));
         let listed = Answer { body: document.clone(), ..answer.clone() };
         let names: Vec<String> = listed.applied()?.into_iter().map(|applied| applied.name).collect();
         ensure!(Some(&names) == self.expect.applied.as_ref(), "applied before the failure are {names:?}");
