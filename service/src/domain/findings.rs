@@ -45,8 +45,8 @@ pub fn of_chains(base: &Chain, head: &Chain, tip: &Chain) -> Vec<Finding> {
             }
         }
     }
-    let last =
-        base.migrations().iter().chain(tip.migrations()).map(|migration| migration.name.as_str()).max();
+    let known = base.migrations().iter().chain(tip.migrations()).map(|migration| migration.name.as_str());
+    let last = known.max_by(|a, b| prisma::order(a, b));
     for own in head.migrations().iter().filter(|own| base.find(&own.name).is_none()) {
         if let Some(last) = last
             && prisma::order(&own.name, last).is_lt()
@@ -89,6 +89,18 @@ mod tests {
         assert_eq!(
             of(&[("2_init", "a"), ("6_users", "b")]),
             [Finding::RenamedApplied { from: text("4_users"), to: text("6_users") }]
+        );
+    }
+
+    /// By its bytes, `1_init` would come after `10_users`.
+    #[test]
+    fn the_last_of_the_base_is_the_last_that_prisma_applies() {
+        let base = chain(&[("1_init", "a"), ("10_users", "b")]);
+        let head = chain(&[("1_init", "a"), ("1_tags", "c"), ("10_users", "b")]);
+        let before = "10_users".to_owned();
+        assert_eq!(
+            of_chains(&base, &head, &base),
+            [Finding::OutOfOrder { migration: "1_tags".to_owned(), before }]
         );
     }
 
