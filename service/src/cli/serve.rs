@@ -25,9 +25,12 @@ pub(super) async fn terminated() {
     let asked = async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        // A terminal that is closed would otherwise leave the embedded server running.
+        let mut hangup = signal(SignalKind::hangup())?;
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
         }
         std::io::Result::Ok(())
     };

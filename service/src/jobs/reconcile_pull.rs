@@ -89,7 +89,9 @@ impl Worker {
             let why = match (repository.removed, pull.merged) {
                 (true, _) => "Offshoot was removed from the repository.",
                 (false, true) => "The pull request was merged.",
-                (false, false) => "The pull request was closed without a merge.",
+                (false, false) => {
+                    "The pull request was closed without a merge; reopening it brings a fresh database."
+                }
             };
             return self.remove_all(&branches, why).await;
         }
