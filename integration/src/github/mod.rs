@@ -169,5 +169,6 @@ impl SimulatedGitHub {
     }
 }
 
-#[cfg(all(test, feature = "harness"))]
+#[cfg(test)]
+#[cfg(feature = "harness")]
 mod tests;

@@ -8,6 +8,7 @@ use anyhow::{Context as _, anyhow};
 use chrono::Utc;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 
 use super::{Exit, Stop};
 use crate::config::DatabaseArgs;
@@ -141,7 +142,8 @@ impl Preview<'_> {
         };
         self.reset(&reading).await?;
         let clock = Clock { asked_at: Utc::now(), queued: Duration::ZERO, read: started.elapsed() };
-        let preparer = Preparer { store, engine: &self.servers.engine };
+        let stop = CancellationToken::new();
+        let preparer = Preparer { store, engine: &self.servers.engine, stop: &stop };
         let mut prepared = Vec::new();
         for database in &reading.databases {
             let label = &database.layout.label;

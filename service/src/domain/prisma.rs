@@ -45,10 +45,18 @@ pub struct Listed {
 /// The chain in a directory, as far as it can be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listing {
-    /// In the order of [`order`].
+    /// All that can be read, in the order of [`order`].
     pub migrations: Vec<Listed>,
-    /// The first directory that is no migration. `deploy` applies what sorts before it and stops there; so nothing behind it is listed.
-    pub broken: Option<Failure>,
+    /// The first directory that is no migration: `deploy` applies what sorts before it and stops there.
+    pub broken: Option<Broken>,
+}
+
+/// Where a chain cannot be read, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// How many of the readable migrations come before it.
+    pub after: usize,
+    pub failure: Failure,
 }
 
 /// The order in which `deploy` applies migrations: JavaScript's `localeCompare` of the directories' names, which differs from the order of
@@ -73,10 +81,10 @@ pub fn list(tree: &Tree, directory: &str) -> Listing {
     for (name, entry) in entries {
         match script(tree, name, entry) {
             Ok(listed) => listing.migrations.push(listed),
-            Err(failure) => {
-                listing.broken = Some(failure);
-                break;
+            Err(failure) if listing.broken.is_none() => {
+                listing.broken = Some(Broken { after: listing.migrations.len(), failure });
             }
+            Err(_) => {}
         }
     }
     listing
@@ -185,7 +193,7 @@ mod tests {
 
     #[test]
     fn what_deploy_would_refuse_is_refused() {
-        let broken = |tree: &Tree| list(tree, "m").broken.unwrap().message;
+        let broken = |tree: &Tree| list(tree, "m").broken.unwrap().failure.message;
         let missing = tree(&[
             "m/migration_lock.toml",
             "m/1_init/",
@@ -196,7 +204,8 @@ mod tests {
             "m/3_later/migration.sql",
         ]);
         assert!(broken(&missing).contains("P3015"));
-        assert_eq!(list(&missing, "m").migrations.len(), 1);
+        assert_eq!(list(&missing, "m").migrations.len(), 2);
+        assert_eq!(list(&missing, "m").broken.unwrap().after, 1);
         let linked = Tree::from_listing([
             entry("m/migration_lock.toml", EntryKind::File),
             entry("m/1_init", EntryKind::Directory),

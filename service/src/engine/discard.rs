@@ -12,6 +12,8 @@ use super::publish::Place;
 impl Engine {
     /// Ends an instance's sessions and drops its database and roles. What is gone already is no error.
     pub async fn discard(&self, instance: &InstanceNames) -> Result<(), EngineError> {
+        // Its making may be under way although whoever asked for it is gone: the database would appear after it was looked for.
+        let _lock = self.instance_lock(instance).await?;
         self.drop_database(&instance.database).await?;
         self.drop_role(&instance.reader).await?;
         self.drop_role(&instance.role).await

@@ -1,5 +1,7 @@
 //! Instances: a database with the login role that owns what is in it and one that may read it.
 
+use tokio_postgres::Client;
+
 use super::error::EngineError;
 use super::ident::{Ident, InvalidIdent, Literal};
 use super::identity::{Identity, instance_name, trash_name};
@@ -89,27 +91,42 @@ impl Engine {
         made
     }
 
+    /// A session that holds the lock of an instance's making; whoever removes the instance waits for it.
+    pub(super) async fn instance_lock(&self, names: &InstanceNames) -> Result<Client, EngineError> {
+        let session = self.administrator.connect().await?;
+        session
+            .execute(
+                "select pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended($1, 1))",
+                &[&names.database.as_str()],
+            )
+            .await
+            .map_err(EngineError::refused(format!("wait for the making of {}", names.database)))?;
+        Ok(session)
+    }
+
     async fn make(&self, spec: &InstanceSpec<'_>) -> Result<(), EngineError> {
         let doing = format!("create the instance {}", spec.names.database);
         let refused = || EngineError::refused(doing.clone());
-        let client = self.client(&doing).await?;
+        // A session of its own: one that is given up in the middle goes on on the server, and holds the lock until it is done.
+        let client = self.instance_lock(spec.names).await?;
         let roles = roles::create(spec.names, spec.password, spec.reader_password, &self.limits);
         client.batch_execute(&roles).await.map_err(refused())?;
         self.create_database(&client, spec).await.map_err(refused())?;
         client.batch_execute(&admit(spec)).await.map_err(refused())?;
-        drop(client);
         let inside = self.client_in(&spec.names.database).await?;
         let sql = match spec.source {
             Source::Empty => furnish(&spec.names.role, spec.extensions)?,
             Source::Layer(layer) => takeover::sql(&layer.owner, &spec.names.role),
         };
-        inside.batch_execute(&sql).await.map_err(refused())
+        inside.batch_execute(&sql).await.map_err(refused())?;
+        drop(client);
+        Ok(())
     }
 
     /// Nobody but an administrator gets in (`CONNECTION LIMIT 0`) before PUBLIC has lost what every new database grants it.
     async fn create_database(
         &self,
-        client: &tokio_postgres::Client,
+        client: &Client,
         spec: &InstanceSpec<'_>,
     ) -> Result<(), tokio_postgres::Error> {
         let database = &spec.names.database;

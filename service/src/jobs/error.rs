@@ -13,6 +13,9 @@ pub enum JobError {
     /// Somebody asked to come back later; nothing is wrong.
     #[error("{why}; waiting until {until}")]
     Wait { until: DateTime<Utc>, why: String },
+    /// Something newer came; its job takes over.
+    #[error("superseded by a newer delivery")]
+    Superseded,
     /// Worth another try, after a pause.
     #[error(transparent)]
     Retry(anyhow::Error),
@@ -23,6 +26,7 @@ impl JobError {
     pub fn for_people(&self) -> String {
         match self {
             Self::Wait { why, .. } => why.clone(),
+            Self::Superseded => "a newer push came".to_owned(),
             Self::Retry(error) if error.is::<GithubError>() || error.is::<SourceError>() => {
                 format!("GitHub could not be asked ({error})")
             }
@@ -42,6 +46,7 @@ impl From<JobError> for Outcome {
     fn from(error: JobError) -> Self {
         match error {
             JobError::Wait { until, why } => Self::Snooze { until, why },
+            JobError::Superseded => Self::Done,
             JobError::Retry(error) => Self::Retry(error),
         }
     }

@@ -1,5 +1,7 @@
 //! Reads the chain at a base's new tip and builds its layer, before a pull request waits for it.
 
+use tokio_util::sync::CancellationToken;
+
 use super::prepare::{Preparer, ensure_layer};
 use super::reading::{ReadError, Reader};
 use super::{JobError, Worker};
@@ -24,7 +26,8 @@ impl Worker {
             Err(ReadError::Source(error)) => return Err(error.into()),
             Err(ReadError::Store(error)) => return Err(error.into()),
         };
-        let preparer = Preparer { store: &self.store, engine: &self.engine };
+        let stop = CancellationToken::new();
+        let preparer = Preparer { store: &self.store, engine: &self.engine, stop: &stop };
         for (layout, base) in &bases {
             ensure_layer(&preparer, repository, layout, base).await?;
         }

@@ -9,7 +9,7 @@ use crate::domain::config::Config;
 use crate::domain::detect::{self, Detected, Layout, Undetected};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::ids::Oid;
-use crate::domain::prisma::{self, LOCK_FILE, Listing};
+use crate::domain::prisma::{self, Broken, LOCK_FILE, Listing};
 use crate::domain::pull::PullRequest;
 use crate::domain::report::Notice;
 use crate::domain::seed::{self, SeedFile};
@@ -39,16 +39,24 @@ pub struct DatabaseReading {
 /// A chain and its seeds at one commit.
 #[derive(Debug, Clone, Default)]
 pub struct Side {
-    /// In the order in which Prisma applies them.
+    /// All that can be read, in the order in which Prisma applies them.
     pub migrations: Vec<MigrationFile>,
     pub seeds: Vec<SeedFile>,
-    /// Why the chain cannot be read beyond `migrations`.
-    pub broken: Option<Failure>,
+    /// Where Prisma stops, and why.
+    pub broken: Option<Broken>,
 }
 
 impl Side {
     pub fn chain(&self) -> Chain {
         Chain::of(&self.migrations)
+    }
+
+    /// The migrations that `deploy` comes to: those before a break, and those that the base has, which were deployed before.
+    pub fn reached(&self, base: &Chain) -> Vec<MigrationFile> {
+        let stop = self.broken.as_ref().map_or(self.migrations.len(), |broken| broken.after);
+        let migrations = self.migrations.iter().enumerate();
+        let reached = migrations.filter(|(at, file)| *at < stop || base.find(&file.migration.name).is_some());
+        reached.map(|(_, file)| file.clone()).collect()
     }
 }
 
@@ -202,10 +210,15 @@ impl<'a> ListedDatabase<'a> {
         }
         let mut head = self.head.read(blobs);
         if head.migrations.is_empty() && head.broken.is_none() && self.lock_file.is_none() {
-            head.broken = missing_directory(self.layout, &trees.head);
+            let failure = missing_directory(self.layout, &trees.head);
+            head.broken = failure.map(|failure| Broken { after: 0, failure });
         }
         let tip = Chain::of(&read_chain(&self.tip, blobs));
-        Ok(DatabaseReading { layout: self.layout.clone(), base: self.base.read(blobs), head, tip })
+        let mut base = self.base.read(blobs);
+        if let Some(broken) = &base.broken {
+            base.migrations.truncate(broken.after);
+        }
+        Ok(DatabaseReading { layout: self.layout.clone(), base, head, tip })
     }
 }
 

@@ -1,8 +1,10 @@
 //! Brings a pull request's branches to what its head, its base and its state ask for.
 
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio_util::sync::CancellationToken;
 
 use super::prepare::{Clock, Order, Preparer};
 use super::reading::{ReadError, Reader, Reading};
@@ -36,15 +38,16 @@ impl Worker {
         jobs::enqueue_at(&client, &Job::ReportPull(id), Utc::now() + PATIENCE).await?;
         drop(client);
 
-        let work = self.converge(&repository, &stored, asked_at, claim);
+        let stop = CancellationToken::new();
+        let work = self.converge(&repository, &stored, asked_at, claim, &stop);
         let done = tokio::select! {
             done = work => done,
-            superseded = self.superseded(id) => {
-                superseded?;
-                tracing::info!(repository = %repository.facts.name, pull = id.number, "superseded by a newer delivery");
-                return Ok(());
-            }
+            never = self.watch(id, &stop) => match never {},
         };
+        if matches!(done, Err(JobError::Superseded)) {
+            tracing::info!(repository = %repository.facts.name, pull = id.number, "superseded by a newer delivery");
+            return Ok(());
+        }
         let client = self.store.client().await?;
         jobs::enqueue(&client, &Job::ReportPull(id)).await?;
         done
@@ -64,13 +67,18 @@ impl Worker {
         Ok((repository, stored))
     }
 
-    /// Ends when a newer delivery for the pull request has come: its job takes over.
-    async fn superseded(&self, id: PullId) -> Result<(), JobError> {
+    /// Cancels the work once a newer delivery for the pull request has come: its job takes over. What cannot be asked now is asked again.
+    async fn watch(&self, id: PullId, stop: &CancellationToken) -> Infallible {
         loop {
             tokio::time::sleep(SUPERSEDED_POLL).await;
-            let client = self.store.client().await?;
-            if deliveries::has_unabsorbed(&client, id).await? {
-                return Ok(());
+            let asked = async {
+                let client = self.store.client().await?;
+                deliveries::has_unabsorbed(&client, id).await
+            };
+            match asked.await {
+                Ok(true) => stop.cancel(),
+                Ok(false) => {}
+                Err(error) => tracing::debug!(%error, "whether something newer came could not be asked"),
             }
         }
     }
@@ -81,6 +89,7 @@ impl Worker {
         stored: &StoredPull,
         asked_at: DateTime<Utc>,
         claim: &Claim,
+        stop: &CancellationToken,
     ) -> Result<(), JobError> {
         let pull = &stored.pull;
         let client = self.store.client().await?;
@@ -112,7 +121,7 @@ impl Worker {
         if let Some(why) = blocked(stored, reading.detected.branch.forks) {
             return self.block(repository, stored, &reading, &why).await;
         }
-        self.prepare_all(repository, stored, &reading, clock).await
+        self.prepare_all(repository, stored, &reading, clock, stop).await
     }
 
     /// The chains and the configuration; none where people have to settle something first, which is noted on the pull request.
@@ -150,15 +159,20 @@ impl Worker {
         stored: &StoredPull,
         reading: &Reading,
         clock: Clock,
+        stop: &CancellationToken,
     ) -> Result<(), JobError> {
-        let preparer = Preparer { store: &self.store, engine: &self.engine };
+        let preparer = Preparer { store: &self.store, engine: &self.engine, stop };
         let mut first_error = None;
         for database in &reading.databases {
             let order =
                 Order { repository: &repository.facts.name, pull: &stored.pull, reading, database, clock };
             // One database's trouble does not keep the others waiting.
-            if let Err(error) = preparer.prepare(&order).await {
-                first_error.get_or_insert(error);
+            match preparer.prepare(&order).await {
+                Ok(_) => {}
+                Err(JobError::Superseded) => return Err(JobError::Superseded),
+                Err(error) => {
+                    first_error.get_or_insert(error);
+                }
             }
         }
         let client = self.store.client().await?;

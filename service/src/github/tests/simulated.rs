@@ -116,7 +116,7 @@ async fn repositories_and_pull_requests_are_seen_through_their_changes() {
     assert_eq!(facts.default_branch, "main");
     let installation = facts.installation.unwrap();
     assert_eq!(github.installations().await.unwrap()[0].id, installation);
-    assert_eq!(github.installation_repositories(installation).await.unwrap(), [facts.clone()]);
+    assert_eq!(github.installation_repositories(installation).await.unwrap(), std::slice::from_ref(&facts));
     assert_eq!(github.check().await.unwrap().problems(), Vec::<String>::new());
 
     let repository = github.repository(&name(), Some(installation));

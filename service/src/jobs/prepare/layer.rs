@@ -14,7 +14,7 @@ use crate::domain::plan::LayerAtHand;
 use crate::domain::seed::{self, SeedDigest, SeedOn, SeededFile};
 use crate::engine::{
     Access, EngineError, Identity, InstanceNames, InstanceSpec, LayerNames, ReplayError, Server, Source,
-    Subject,
+    Step, Subject,
 };
 use crate::jobs::JobError;
 use crate::jobs::reading::Side;
@@ -199,14 +199,15 @@ impl Builder<'_> {
         engine.create_instance(&spec).await?;
         let access = instance.access(&password);
         let replayed = parent.map_or(0, |layer| layer.chain.len());
-        if !applied(engine.replay(&access, &self.base.migrations[replayed..], &mut |_| {}).await.map(|_| ()))?
-        {
+        let mut observe = |_: Step<'_>| {};
+        let replay = engine.replay(&access, &self.base.migrations[replayed..], &mut observe);
+        if !applied(self.preparer.unless_superseded(replay).await?.map(|_| ()))? {
             return Ok(false);
         }
         let ran = parent.map_or(&[][..], |layer| &layer.seeded);
         let pending: Vec<_> =
             self.seeds().iter().filter(|file| !ran.contains(&file.seeded())).cloned().collect();
-        if !applied(engine.seed(&access, &pending).await)? {
+        if !applied(self.preparer.unless_superseded(engine.seed(&access, &pending)).await?)? {
             return Ok(false);
         }
         self.holds_its_chain(&access).await

@@ -13,6 +13,7 @@ mod run;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio_util::sync::CancellationToken;
 
 use super::JobError;
 use super::reading::{DatabaseReading, Reading};
@@ -37,6 +38,8 @@ pub use layer::ensure_layer;
 pub struct Preparer<'a> {
     pub store: &'a Store,
     pub engine: &'a Engine,
+    /// Cancelled when something newer came: what may take long is given up, what is short is finished.
+    pub stop: &'a CancellationToken,
 }
 
 /// One database of one pull request at one commit.
@@ -60,8 +63,9 @@ pub struct Clock {
 impl Order<'_> {
     /// The migrations to replay, in the order that production will see.
     fn wanted(&self) -> Vec<MigrationFile> {
-        let order = plan::replay_order(&self.database.base.chain(), &self.database.head.chain());
-        let files = &self.database.head.migrations;
+        let base = self.database.base.chain();
+        let files = self.database.head.reached(&base);
+        let order = plan::replay_order(&base, &Chain::of(&files));
         let file = |name: &str| files.iter().find(|file| file.migration.name == name);
         order.migrations().iter().filter_map(|migration| file(&migration.name)).cloned().collect()
     }
@@ -101,6 +105,7 @@ impl Preparer<'_> {
         }
         match self.carry_out(order, &branch).await {
             Ok(branch) => Ok(branch),
+            Err(JobError::Superseded) => Err(JobError::Superseded),
             Err(error) => {
                 self.errored(&branch, &error).await;
                 Err(error)
@@ -179,6 +184,14 @@ impl Preparer<'_> {
             on_divergence: order.reading.detected.branch.on_divergence,
             reset: branch.reset_requested,
         }))
+    }
+
+    /// Waits for work that may take long, unless something newer comes.
+    async fn unless_superseded<T>(&self, work: impl Future<Output = T>) -> Result<T, JobError> {
+        tokio::select! {
+            done = work => Ok(done),
+            () = self.stop.cancelled() => Err(JobError::Superseded),
+        }
     }
 
     /// Says on the branch that it is our turn; the error itself goes up to the queue.

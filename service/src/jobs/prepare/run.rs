@@ -9,7 +9,7 @@ use crate::domain::bookkeeping;
 use crate::domain::branch::Branch;
 use crate::domain::chain::{Chain, Migration};
 use crate::domain::seed::{self, SeedFile};
-use crate::engine::{Access, ReplayError};
+use crate::engine::{Access, ReplayError, Step};
 use crate::jobs::JobError;
 use crate::store::branches;
 
@@ -25,7 +25,9 @@ impl Preparer<'_> {
             return Ok(());
         }
         let started = Instant::now();
-        let replayed = self.engine.replay(access, &work.wanted[range], &mut |_| {}).await;
+        let mut observe = |_: Step<'_>| {};
+        let replay = self.engine.replay(access, &work.wanted[range], &mut observe);
+        let replayed = self.unless_superseded(replay).await?;
         work.migrate += started.elapsed();
         match replayed {
             Ok(applied) => work.applied.extend(applied),
@@ -50,7 +52,8 @@ impl Preparer<'_> {
             if work.failure.is_some() {
                 break;
             }
-            match self.engine.seed(access, std::slice::from_ref(*file)).await {
+            let seed = self.engine.seed(access, std::slice::from_ref(*file));
+            match self.unless_superseded(seed).await? {
                 Ok(()) => {
                     work.seeded.retain(|seeded| seeded.path != file.path);
                     work.seeded.push(file.seeded());
@@ -74,7 +77,7 @@ impl Preparer<'_> {
         if work.failure.is_none()
             && let Some(broken) = &order.database.head.broken
         {
-            work.fail(broken.clone());
+            work.fail(broken.failure.clone());
         }
         let layout = &order.database.layout;
         let pending = seed::pending(layout.seed_on, created, &order.database.head.seeds, &work.seeded);
@@ -134,9 +137,7 @@ impl Preparer<'_> {
         work.remember_durations(branch);
         work.seeded = branch.seeded.clone();
         if !range.is_empty() {
-            if !range.is_empty() {
-                self.replay(&access, &mut work, range).await?;
-            }
+            self.replay(&access, &mut work, range).await?;
         }
         self.finish(order, &access, &mut work, false).await?;
         if work.failure.is_none() {
