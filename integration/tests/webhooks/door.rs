@@ -5,6 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use integration::github::{Signing, signature};
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufStream};
+use tokio::net::TcpStream;
 
 use crate::shop::column;
 use crate::world::{LIMIT, World};
@@ -30,6 +32,23 @@ async fn deliver(world: &World, guid: &str, event: &str, body: &[u8]) -> Result<
         ("x-hub-signature-256", signed.as_str()),
     ];
     post(world, &headers, body.to_vec()).await
+}
+
+/// Announces a body of this length and sends none of it; the first line of the answer.
+async fn announce(world: &World, length: usize) -> Result<String> {
+    let url = world.offshoot.url();
+    let address = url.strip_prefix("http://").context("an http URL")?;
+    let mut stream = BufStream::new(TcpStream::connect(address).await?);
+    let head = format!(
+        "POST /webhooks/github HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         x-github-delivery: large\r\nx-github-event: pull_request\r\nx-hub-signature-256: sha256=00\r\n\
+         content-length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.flush().await?;
+    let mut line = String::new();
+    tokio::time::timeout(LIMIT, stream.read_line(&mut line)).await.context("no answer to a large body")??;
+    Ok(line)
 }
 
 #[tokio::test]
@@ -64,8 +83,7 @@ async fn answers_say_what_became_of_a_delivery() -> Result<()> {
     ensure!(deliver(&world, "not-json", "pull_request", b"{").await? == 400, "half a JSON");
     ensure!(deliver(&world, "no delivery id!", "ping", b"{}").await? == 400, "a malformed delivery id");
     ensure!(deliver(&world, "nothing-to-do", "star", b"{}").await? == 200, "an event that needs nothing");
-    let large = vec![b' '; 25 * 1024 * 1024 + 1];
-    ensure!(deliver(&world, "large", "pull_request", &large).await? == 413, "a body over 25 MiB");
+    ensure!(announce(&world, 25 * 1024 * 1024 + 1).await?.starts_with("HTTP/1.1 413 "), "a body over 25 MiB");
     world.finish().await
 }
 
