@@ -100,6 +100,17 @@ impl ServeArgs {
         }
     }
 
+    /// The administrator's token, if one is set. A set-but-empty variable would let everybody in.
+    pub fn administrator_token(&self) -> anyhow::Result<Option<Secret>> {
+        match self.api_token.as_ref().map(|token| token.expose().trim()) {
+            None => Ok(None),
+            Some(token) if token.len() < 16 => bail!(
+                "OFFSHOOT_API_TOKEN is empty or shorter than 16 characters; make one with `openssl rand -hex 32`, or unset it"
+            ),
+            Some(token) => Ok(Some(Secret::new(token))),
+        }
+    }
+
     /// The webhook's secrets; more than one while it is rotated.
     pub fn webhook_secrets(&self) -> anyhow::Result<Vec<Secret>> {
         let Some(secret) = &self.github_webhook_secret else {

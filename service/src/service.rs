@@ -83,8 +83,8 @@ fn engine_settings(args: &DatabaseArgs, control: &Secret) -> anyhow::Result<Engi
     Ok(EngineSettings {
         administrator_url: args.branch_server_url.clone().unwrap_or_else(|| control.clone()),
         address: args.branch_address.clone(),
-        // On a server of its own, the branch server knows no such database.
-        control_database: control_database.filter(|_| args.branch_server_url.is_none()),
+        // A branch server of its own knows no such database, which does no harm; two URLs may well lead to one server.
+        control_database,
         limits: Limits::default(),
         allowed_extensions: args.allowed_extensions.clone(),
         pool_size: ENGINE_POOL,
@@ -137,7 +137,7 @@ impl Service {
             github,
             listener: listener.clone(),
             public_url,
-            bootstrap: args.api_token.clone(),
+            bootstrap: args.administrator_token()?,
             figures,
         };
         let router =

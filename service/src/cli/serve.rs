@@ -12,6 +12,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<Exit, Stop> {
     telemetry::log(false);
     // A wrong setting is the caller's to mend, and said before anything starts.
     args.webhook_secrets().map_err(Stop::usage)?;
+    args.administrator_token().map_err(Stop::usage)?;
     args.github.settings().map_err(Stop::usage)?;
     args.databases.check().map_err(Stop::usage)?;
     args.databases.vault().map_err(Stop::usage)?;

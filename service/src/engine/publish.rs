@@ -130,7 +130,8 @@ impl Engine {
         end_sessions(&client, database).await
     }
 
-    async fn reopen(&self, database: &Ident) -> Result<(), EngineError> {
+    /// Lets a branch's roles in again.
+    pub async fn reopen(&self, database: &Ident) -> Result<(), EngineError> {
         let doing = format!("open the database {database}");
         let client = self.client(&doing).await?;
         let sql = format!("ALTER DATABASE {database} ALLOW_CONNECTIONS true");

@@ -6,7 +6,8 @@ use super::prepare::{Preparer, ensure_layer};
 use super::reading::{ReadError, Reader};
 use super::{JobError, Worker};
 use crate::domain::ids::Oid;
-use crate::store::repositories;
+use crate::domain::job::Job;
+use crate::store::{jobs, pulls, repositories};
 
 impl Worker {
     pub(super) async fn follow_base(&self, repository: i64, tip: &Oid) -> Result<(), JobError> {
@@ -22,7 +23,7 @@ impl Worker {
         let bases = match reader.base(tip).await {
             Ok(bases) => bases,
             // A pull request that needs it is told.
-            Err(ReadError::Notice(_)) => return Ok(()),
+            Err(ReadError::Notice(_)) => Vec::new(),
             Err(ReadError::Source(error)) => return Err(error.into()),
             Err(ReadError::Store(error)) => return Err(error.into()),
         };
@@ -30,6 +31,16 @@ impl Worker {
         let preparer = Preparer { store: &self.store, engine: &self.engine, stop: &stop };
         for (layout, base) in &bases {
             ensure_layer(&preparer, repository, layout, base).await?;
+        }
+        self.look_again(repository, &facts.default_branch).await
+    }
+
+    /// Pull requests that waited for people to settle something on the base, as its configuration.
+    async fn look_again(&self, repository: i64, base_ref: &str) -> Result<(), JobError> {
+        let client = self.store.client().await?;
+        let waiting = pulls::open_on_base(&client, repository, base_ref).await?;
+        for stored in waiting.iter().filter(|stored| stored.notice.is_some()) {
+            jobs::enqueue(&client, &Job::ReconcilePull(stored.pull.id)).await?;
         }
         Ok(())
     }

@@ -130,7 +130,9 @@ impl Reader<'_> {
         if let Some(tree) = objects::get_tree(&client, self.repository, commit).await? {
             return Ok(tree);
         }
+        drop(client);
         let tree = self.source.tree(commit).await?;
+        let client = self.store.client().await?;
         objects::put_tree(&client, self.repository, commit, &tree).await?;
         Ok(tree)
     }
@@ -159,8 +161,10 @@ impl Reader<'_> {
         let client = self.store.client().await?;
         let mut blobs = objects::get_blobs(&client, &oids).await?;
         let missing: Vec<_> = wanted.into_iter().filter(|(oid, _)| !blobs.contains_key(oid)).collect();
+        drop(client);
         if !missing.is_empty() {
             let bytes = self.source.blobs(&missing).await?;
+            let client = self.store.client().await?;
             let fetched: Vec<(Oid, Bytes)> = missing.into_iter().map(|(oid, _)| oid).zip(bytes).collect();
             objects::put_blobs(&client, &fetched).await?;
             blobs.extend(fetched);

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::prepare::{Clock, Order, Preparer};
-use super::reading::{ReadError, Reader, Reading};
+use super::reading::{DatabaseReading, ReadError, Reader, Reading};
 use super::{JobError, Worker};
 use crate::domain::branch::Branch;
 use crate::domain::config::Forks;
@@ -94,6 +94,7 @@ impl Worker {
         let pull = &stored.pull;
         let client = self.store.client().await?;
         let branches = branches::of_pull(&client, pull.id).await?;
+        drop(client);
         if !pull.open || repository.removed {
             let why = match (repository.removed, pull.merged) {
                 (true, _) => "Offshoot was removed from the repository.",
@@ -107,17 +108,27 @@ impl Worker {
         for branch in branches.iter().filter(|branch| branch.state == BranchState::Deleting) {
             self.tear_down(branch).await?;
         }
-        if stored.unwanted_sha.as_ref() == Some(&pull.head_sha) {
+        let live: Vec<&Branch> =
+            branches.iter().filter(|branch| branch.state != BranchState::Deleting).collect();
+        let unwanted = stored.unwanted_sha.as_ref() == Some(&pull.head_sha);
+        if unwanted && live.is_empty() {
             return Ok(());
         }
         let started = Instant::now();
-        let reading = match self.read(repository, stored).await? {
+        let mut reading = match self.read(repository, stored).await? {
             Some(reading) => reading,
             None => return Ok(()),
         };
         let queued = (claim.claimed_at - asked_at).to_std().unwrap_or_default();
         let clock = Clock { asked_at, queued, read: started.elapsed() };
         self.remove_undeclared(&branches, &reading).await?;
+        if unwanted {
+            // Only some of its databases were removed; the others go on.
+            let stands = |database: &DatabaseReading| {
+                live.iter().any(|branch| branch.database == database.layout.label)
+            };
+            reading.databases.retain(stands);
+        }
         if let Some(why) = blocked(stored, reading.detected.branch.forks) {
             return self.block(repository, stored, &reading, &why).await;
         }

@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 
 use super::{JobError, Worker};
 use crate::domain::job::Job;
 use crate::domain::state::BranchState;
 use crate::engine::{InstanceNames, Subject};
 use crate::store::branches::{self, Change};
-use crate::store::{StoreError, instances, jobs, layers, pulls, repositories};
+use crate::store::{StoreError, deliveries, instances, jobs, layers, pulls, repositories};
 
 impl Worker {
     pub(super) async fn sweep(&self) -> Result<(), JobError> {
@@ -20,6 +20,9 @@ impl Worker {
             jobs::enqueue(&client, &Job::SyncRepository(repository.facts.github_id)).await?;
         }
         jobs::enqueue(&client, &Job::EmptyTrash).await?;
+        // GitHub redelivers for three days: what came before is not asked for again.
+        deliveries::prune(&client, Utc::now() - TimeDelta::days(14)).await?;
+        jobs::prune(&client, Utc::now() - TimeDelta::days(7)).await?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::{JobError, Worker};
 use crate::domain::ids::PullId;
 use crate::domain::job::Job;
-use crate::domain::pull::PullRequest;
+use crate::domain::pull::{self, Absorbed, PullAction, PullRequest};
 use crate::domain::repository::RepositoryFacts;
 use crate::github::GithubError;
 use crate::store::{jobs, pulls, repositories};
@@ -75,7 +75,14 @@ impl Worker {
     async fn take_up(&self, pull: &PullRequest) -> Result<(), JobError> {
         let client = self.store.client().await?;
         let id: PullId = pull.id;
-        pulls::save(&client, pull).await?;
+        let stored = pulls::find(&client, id).await?.map(|stored| stored.pull);
+        // The list was read a while ago: a delivery may have told something newer since.
+        let pull = match pull::absorb(stored.as_ref(), &PullAction::Described, pull.clone()) {
+            Absorbed::Changed(pull) => *pull,
+            Absorbed::Stale => return Ok(()),
+            Absorbed::Unclear => self.ask(id, None).await?,
+        };
+        pulls::save(&client, &pull).await?;
         jobs::enqueue(&client, &Job::ReconcilePull(id)).await?;
         Ok(())
     }

@@ -127,12 +127,17 @@ pub async fn unabsorbed(client: &impl GenericClient, pull: PullId) -> Result<Vec
     .await
 }
 
-/// Whether a pull request has a delivery that no job has taken up: the cheap question between two steps.
+/// Whether a pull request has a delivery that no job has taken up and that changes what is wanted: the cheap question between two
+/// steps. A label or an assignee can wait until the work is done.
 pub async fn has_unabsorbed(client: &impl GenericClient, pull: PullId) -> Result<bool, StoreError> {
     let Total(found) = query(
         "look for a pull request's new deliveries",
         "select count(*) as total
-         from (select from deliveries where subject = $1 and absorbed_at is null limit 1) as any_delivery",
+         from (
+             select from deliveries
+             where subject = $1 and absorbed_at is null and action in ('closed', 'reopened', 'synchronize', 'edited')
+             limit 1
+         ) as any_delivery",
     )
     .one(client, &[&pull.to_string()])
     .await?;

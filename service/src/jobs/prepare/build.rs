@@ -33,12 +33,12 @@ impl Preparer<'_> {
             self.engine.discard(&names).await?;
             let client = self.store.client().await?;
             instances::forget(&client, &id).await?;
-            return self.settle(order, branch, work, None).await;
+            return self.settle(order, branch, work, None, false).await;
         }
         let public = Self::place(branch)?;
         let trash = InstanceNames::trash(&id).map_err(|error| JobError::Retry(error.into()))?;
         self.engine.publish(&names, &public, &trash, &order.identity(generation)).await?;
-        self.settle(order, branch, work, Some(Published { id, generation })).await
+        self.settle(order, branch, work, Some(Published { id, generation }), true).await
     }
 
     /// A database of the branch's own, empty or a clone of a layer, recorded before it is made.

@@ -36,6 +36,8 @@ impl Preparer<'_> {
             instances::forget(&client, &live.id).await?;
             return Ok(Held::Nothing);
         }
+        // A publication that was cut off leaves it closed.
+        self.engine.reopen(&names.database).await?;
         let credentials = branches::credentials(&client, self.store.vault(), branch.id).await?;
         let rows = match self.engine.bookkeeping(&names.access(&credentials.password)).await {
             Ok(rows) => rows,

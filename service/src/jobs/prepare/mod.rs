@@ -159,7 +159,7 @@ impl Preparer<'_> {
             }
             Decision::Refuse(differences) => {
                 work.fail(outcome::refused(&order.database.layout.migrations, &differences));
-                self.settle(order, branch, work, None).await
+                self.settle(order, branch, work, None, false).await
             }
         }
     }

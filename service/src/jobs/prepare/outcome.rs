@@ -105,13 +105,15 @@ pub(super) fn refused(directory: &str, differences: &[Difference]) -> Failure {
 }
 
 impl Preparer<'_> {
-    /// Records the verdict, together with the new generation if one was published.
+    /// Records the verdict, together with the new generation if one was published. `stands` says whether what was worked on is what the
+    /// branch's URL leads to: of a generation that was thrown away, nobody's data was seeded.
     pub(super) async fn settle(
         &self,
         order: &Order<'_>,
         branch: &Branch,
         work: Work<'_>,
         published: Option<Published>,
+        stands: bool,
     ) -> Result<Branch, JobError> {
         let ready = work.failure.is_none();
         let reached = (ready || published.is_some()).then(|| order.pull.head_sha.clone());
@@ -120,7 +122,7 @@ impl Preparer<'_> {
             database_sha: reached,
             timings: Some(timings(order, &work)),
             applied: Some(work.applied),
-            seeded: Some(work.seeded),
+            seeded: stands.then_some(work.seeded),
             findings: Some(work.findings),
             failure: work.failure,
             // One that was asked for since stays.

@@ -131,6 +131,7 @@ impl Preparer<'_> {
     ) -> Result<Branch, JobError> {
         let client = self.store.client().await?;
         let credentials = branches::credentials(&client, self.store.vault(), branch.id).await?;
+        drop(client);
         let names = Self::place(branch)?;
         let access = names.access(&credentials.password);
         work.came_with(range.start);
@@ -143,7 +144,7 @@ impl Preparer<'_> {
         if work.failure.is_none() {
             self.engine.identify(&names.database, &order.identity(branch.generation)).await?;
         }
-        self.settle(order, branch, work, None).await
+        self.settle(order, branch, work, None, true).await
     }
 }
 

@@ -108,11 +108,16 @@ pub fn readiness(branch: &Branch, sha: Option<&str>) -> Readiness {
                 StatusCode::GONE,
                 "branch-deleted",
                 "The branch was deleted",
-                "Its pull request is closed; reopening it brings a fresh branch.",
+                branch
+                    .reason
+                    .as_deref()
+                    .unwrap_or("Its pull request is closed; reopening it brings a fresh branch."),
             );
             Readiness::Ended(Box::new(problem))
         }
         _ if !about_this => Readiness::NotYet,
+        // What stands is about to be replaced.
+        _ if branch.reset_requested => Readiness::NotYet,
         BranchState::Ready => Readiness::Ready,
         BranchState::Pending | BranchState::Preparing | BranchState::Errored => Readiness::NotYet,
         BranchState::Failed => Readiness::Ended(Box::new(failed(branch))),
