@@ -125,7 +125,9 @@ async fn a_delivery_that_comes_twice_is_one_job() {
     assert_eq!(again, Receipt::Repeated);
     assert!(jobs::complete(&client, claimed.lease).await.unwrap());
     assert_eq!(jobs::claim(&client, worker, lease).await.unwrap(), None);
-    deliveries::receive(&client, &delivery("d2", Some(&subject)), Some(&job)).await.unwrap();
+    assert!(!deliveries::has_unabsorbed(&client, pull).await.unwrap(), "an opened one supersedes nothing");
+    let push = NewDelivery { action: Some("synchronize"), ..delivery("d2", Some(&subject)) };
+    deliveries::receive(&client, &push, Some(&job)).await.unwrap();
     assert!(jobs::claim(&client, worker, lease).await.unwrap().is_some());
 
     let new = deliveries::unabsorbed(&client, pull).await.unwrap();
