@@ -218,6 +218,13 @@ fn generated_key(data_dir: &Path) -> anyhow::Result<Secret> {
             return Err(error).with_context(|| format!("cannot read the key in {}", path.display()));
         }
     }
+    if data_dir.join("embedded/pgdata").exists() {
+        bail!(
+            "{} is missing, and without it the credentials kept in {} cannot be read; restore the file, or remove that directory to begin anew",
+            path.display(),
+            data_dir.display()
+        );
+    }
     std::fs::create_dir_all(data_dir)
         .with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
     let key = Vault::generate_key();

@@ -24,7 +24,9 @@ pub struct LocalGit {
 impl LocalGit {
     /// The repository that `path` lies in: its root, a directory below, a linked worktree or a bare repository.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
-        let repository = gix::discover(path).map_err(|error| {
+        // A path that begins with `..` is taken for another by the search for a bare repository.
+        let found = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let repository = gix::discover(found).map_err(|error| {
             let why = innermost(&error);
             SourceError::Refused(format!(
                 "{} is in no git repository that can be read: {why}",

@@ -22,8 +22,10 @@ use crate::store::{Listener, Store, branches, jobs};
 use crate::web::{self, App};
 use crate::webhook::{self, WebhookState};
 
-/// How long requests and jobs that are under way may take to end.
+/// How long jobs that are under way may take to end.
 const GRACE: Duration = Duration::from_secs(10);
+/// The same for requests: a long poll is cut and asked again, and container engines kill after ten seconds.
+const HTTP_GRACE: Duration = Duration::from_secs(3);
 /// Sessions for administration on the branch server.
 const ENGINE_POOL: usize = 16;
 
@@ -198,7 +200,7 @@ async fn serve_http(
     let served = axum::serve(socket, router).with_graceful_shutdown(async move { stop.cancelled().await });
     let too_long = async {
         shutdown.cancelled().await;
-        tokio::time::sleep(GRACE).await;
+        tokio::time::sleep(HTTP_GRACE).await;
     };
     tokio::select! {
         served = served => served.context("serving HTTP"),

@@ -33,6 +33,9 @@ pub(super) struct PullPath {
 
 impl PullPath {
     pub(super) fn repository(&self) -> Result<RepositoryName, Problem> {
+        if self.number < 1 {
+            return Err(Problem::bad_request(format!("{} is no pull request's number.", self.number)));
+        }
         RepositoryName::new(&self.owner, &self.name)
             .map_err(|error| Problem::bad_request(format!("{error}.")))
     }

@@ -69,6 +69,9 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<TokenDocument>), Problem> {
     caller.must_administer()?;
     let Json(new) = new.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    if new.name.trim().is_empty() || new.name.chars().any(char::is_control) {
+        return Err(Problem::bad_request("`name` says what the token is for, in one line."));
+    }
     let scope =
         Scope { reach: new.repository.map_or(Reach::All, Reach::Repository), read_only: new.read_only };
     let client = app.store.client().await?;
