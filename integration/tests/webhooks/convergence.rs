@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use http::Method;
 use integration::git::Change;
-use integration::github::NewPullRequest;
+use integration::github::{NewPullRequest, Role};
 use integration::offshoot::{BranchRef, connect};
 
 use crate::shop::{SHOP, column, migration};
@@ -181,5 +181,32 @@ async fn configuration_is_the_base_s() -> Result<()> {
     let answer = world.offshoot.ready(&branch, &sha).await?;
     let last = answer.applied()?.pop().context("migrations")?;
     ensure!(last.name == "20260201000000_color", "{last:?}");
+    world.finish().await
+}
+
+#[tokio::test]
+async fn a_fork_waits_for_the_label_and_waits_again_after_a_push() -> Result<()> {
+    let world = World::start().await?;
+    world.open_shop()?;
+    world.github.fork_repository(SHOP, "mallory")?;
+    world.github.push("mallory/shop", "color", &[column("color")])?;
+    let pull = NewPullRequest::new(SHOP, "main", "color").from_fork("mallory/shop").by("mallory");
+    let branch = BranchRef::new(SHOP, world.github.open_pull_request(&pull)?);
+    let first = world.github.head_sha(SHOP, branch.number)?.to_string();
+    let answer = world.offshoot.branch_at(&branch, &first, &[423]).await?;
+    ensure!(answer.text("detail").contains("offshoot:approve"), "{answer:?}");
+
+    // The author may not write to the repository, so their own label is nothing.
+    world.github.label(SHOP, branch.number, "offshoot:approve")?;
+    world.settle().await?;
+    world.offshoot.branch_at(&branch, &first, &[423]).await?;
+
+    world.github.set_role(SHOP, "mallory", Some(Role::Write))?;
+    world.github.unlabel(SHOP, branch.number, "offshoot:approve")?;
+    world.github.label(SHOP, branch.number, "offshoot:approve")?;
+    world.offshoot.ready(&branch, &first).await?;
+    let second = world.push(&branch, &[column("size")])?;
+    world.offshoot.branch_at(&branch, &second, &[423]).await?;
+    world.settle().await?;
     world.finish().await
 }
