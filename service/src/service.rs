@@ -130,7 +130,6 @@ impl Service {
             store: servers.store.clone(),
             engine: servers.engine.clone(),
             github: github.clone(),
-            listener: listener.clone(),
             public_url: public_url.clone(),
         };
         let app = App {

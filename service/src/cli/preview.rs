@@ -14,12 +14,10 @@ use super::{Exit, Stop};
 use crate::config::DatabaseArgs;
 use crate::domain::branch::Branch;
 use crate::domain::ids::PullId;
-use crate::domain::names;
 use crate::domain::pull::PullRequest;
 use crate::domain::report::{self, Notice};
 use crate::domain::repository::RepositoryFacts;
 use crate::domain::state::BranchState;
-use crate::engine::Access;
 use crate::jobs::prepare::{Clock, Order, Preparer};
 use crate::jobs::reading::{ReadError, Reader, Reading};
 use crate::local_git::LocalGit;
@@ -207,13 +205,8 @@ impl Preview<'_> {
         let store = &self.servers.store;
         let client = store.client().await?;
         let credentials = branches::credentials(&client, store.vault(), branch.id).await?;
-        let database = branch.database_name.clone();
-        let owner =
-            Access { role: database.clone(), password: credentials.password, database: database.clone() };
-        let reader =
-            Access { role: names::reader(&database), password: credentials.reader_password, database };
-        let url = |access: &Access| self.servers.engine.url(access).expose().to_owned();
-        let urls = branch.is_reachable().then(|| Urls { owner: url(&owner), reader: url(&reader) });
+        let urls = || Urls::of(&self.servers.engine, &branch.database_name, &credentials);
+        let urls = branch.is_reachable().then(urls);
         Ok(BranchDocument::new(&self.facts.name, branch, "", urls))
     }
 }

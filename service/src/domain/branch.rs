@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::chain::{Chain, Checksum, Migration};
+use super::chain::{Checksum, Migration};
 use super::failure::Failure;
 use super::findings::Finding;
 use super::ids::{DatabaseLabel, Oid, PullId};
@@ -28,11 +28,6 @@ impl AppliedMigration {
     pub fn migration(&self) -> Migration {
         Migration { name: self.name.clone(), checksum: self.checksum.clone() }
     }
-}
-
-/// The chain that a list of applied migrations makes.
-pub fn chain_of(applied: &[AppliedMigration]) -> Chain {
-    Chain::in_order(applied.iter().map(AppliedMigration::migration).collect())
 }
 
 /// Where the time went, in milliseconds, for the last time that the branch was prepared.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::engine::EngineError;
+use crate::engine::{EngineError, InvalidIdent};
 use crate::github::GithubError;
 use crate::queue::Outcome;
 use crate::source::SourceError;
@@ -55,6 +55,12 @@ impl From<JobError> for Outcome {
 impl From<StoreError> for JobError {
     fn from(error: StoreError) -> Self {
         Self::Retry(error.into())
+    }
+}
+
+impl From<InvalidIdent> for JobError {
+    fn from(error: InvalidIdent) -> Self {
+        EngineError::from(error).into()
     }
 }
 

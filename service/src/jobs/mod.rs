@@ -23,7 +23,7 @@ use crate::domain::job::Job;
 use crate::engine::Engine;
 use crate::github::Github;
 use crate::queue::{Claim, Handler, Outcome};
-use crate::store::{Listener, Store};
+use crate::store::Store;
 
 /// What the jobs work with.
 #[derive(Debug, Clone)]
@@ -31,7 +31,6 @@ pub struct Worker {
     pub store: Store,
     pub engine: Engine,
     pub github: Github,
-    pub listener: Arc<Listener>,
     /// Base of links in reports, without a `/` at its end.
     pub public_url: Arc<str>,
 }

@@ -61,7 +61,7 @@ impl Worker {
             {
                 continue;
             }
-            let names = InstanceNames::of(&database.name).map_err(|error| JobError::Retry(error.into()))?;
+            let names = InstanceNames::of(&database.name)?;
             self.engine.discard(&names).await?;
             tracing::warn!(database = database.name, "dropped a database that nothing stands for");
         }

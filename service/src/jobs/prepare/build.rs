@@ -36,7 +36,7 @@ impl Preparer<'_> {
             return self.settle(order, branch, work, None, false).await;
         }
         let public = Self::place(branch)?;
-        let trash = InstanceNames::trash(&id).map_err(|error| JobError::Retry(error.into()))?;
+        let trash = InstanceNames::trash(&id)?;
         self.engine.publish(&names, &public, &trash, &order.identity(generation)).await?;
         self.settle(order, branch, work, Some(Published { id, generation }), true).await
     }
@@ -50,7 +50,7 @@ impl Preparer<'_> {
         start: &Start,
         work: &mut Work<'_>,
     ) -> Result<(InstanceNames, Access), JobError> {
-        let names = InstanceNames::new(id).map_err(|error| JobError::Retry(error.into()))?;
+        let names = InstanceNames::new(id)?;
         let recorded = instances::InstanceNames {
             database: names.database.as_str().to_owned(),
             role: names.role.as_str().to_owned(),

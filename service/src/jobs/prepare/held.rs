@@ -17,7 +17,7 @@ use crate::store::{Store, StoreError, branches};
 pub(in crate::jobs) fn instance_names(
     recorded: &instances::InstanceNames,
 ) -> Result<InstanceNames, JobError> {
-    InstanceNames::of(&recorded.database).map_err(|error| JobError::Retry(error.into()))
+    Ok(InstanceNames::of(&recorded.database)?)
 }
 
 impl Preparer<'_> {

@@ -13,8 +13,7 @@ use crate::domain::layer::{LayerContent, LayerKey};
 use crate::domain::plan::LayerAtHand;
 use crate::domain::seed::{self, SeedDigest, SeedOn, SeededFile};
 use crate::engine::{
-    Access, EngineError, Identity, InstanceNames, InstanceSpec, LayerNames, ReplayError, Server, Source,
-    Step, Subject,
+    Access, Identity, InstanceNames, InstanceSpec, LayerNames, ReplayError, Server, Source, Step, Subject,
 };
 use crate::jobs::JobError;
 use crate::jobs::reading::Side;
@@ -56,8 +55,7 @@ pub(super) fn usable(server: &Server, layout: &Layout, base: &Side, stored: Vec<
 
 /// A stored layer's names on the server.
 pub(super) fn names(layer: &Layer) -> Result<LayerNames, JobError> {
-    LayerNames::recorded(&layer.database_name, &layer.owner_role)
-        .map_err(|error| JobError::Retry(error.into()))
+    Ok(LayerNames::recorded(&layer.database_name, &layer.owner_role)?)
 }
 
 /// Builds the layer of an order's base, unless it stands. False where it cannot be built because the base's own files fail:
@@ -119,11 +117,11 @@ struct Builder<'a> {
 impl Builder<'_> {
     async fn build(&self) -> Result<bool, JobError> {
         let started = Instant::now();
-        let layer = LayerNames::of(self.key).map_err(EngineError::from)?;
+        let layer = LayerNames::of(self.key)?;
         let parent = self.parent().await?;
         self.record(&layer).await?;
         // What an earlier builder left when it died.
-        let instance = InstanceNames::new(&Uuid::new_v4().simple().to_string()).map_err(EngineError::from)?;
+        let instance = InstanceNames::new(&Uuid::new_v4().simple().to_string())?;
         match self.fill(&instance, parent.as_ref()).await {
             Ok(true) => {}
             other => {

@@ -208,7 +208,7 @@ impl Preparer<'_> {
 
     /// The names of a branch's place on the server.
     fn place(branch: &Branch) -> Result<InstanceNames, JobError> {
-        InstanceNames::of(&branch.database_name).map_err(|error| JobError::Retry(error.into()))
+        Ok(InstanceNames::of(&branch.database_name)?)
     }
 
     /// Throws away what a crash left half-made, or finishes what it had published already. The branch as it is then.

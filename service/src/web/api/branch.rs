@@ -14,9 +14,7 @@ use super::wait;
 use crate::domain::branch::Branch;
 use crate::domain::ids::{DatabaseLabel, Oid, PullId, RepositoryName};
 use crate::domain::job::Job;
-use crate::domain::names;
 use crate::domain::state::BranchState;
-use crate::engine::Access;
 use crate::store::branches::Change;
 use crate::store::{StoreError, branches, jobs, pulls, repositories};
 use crate::web::App;
@@ -112,13 +110,8 @@ async fn document(
 ) -> Result<BranchDocument, Problem> {
     let client = app.store.client().await?;
     let credentials = branches::credentials(&client, app.store.vault(), branch.id).await?;
-    let url = |role: &str, password: &crate::secret::Secret| {
-        let (database, role, password) = (branch.database_name.clone(), role.to_owned(), password.clone());
-        app.engine.url(&Access { database, role, password }).expose().to_owned()
-    };
-    let owner = url(&branch.database_name, &credentials.password);
-    let reader = url(&names::reader(&branch.database_name), &credentials.reader_password);
-    Ok(BranchDocument::new(repository, branch, &app.public_url, Some(Urls { owner, reader })))
+    let urls = Urls::of(&app.engine, &branch.database_name, &credentials);
+    Ok(BranchDocument::new(repository, branch, &app.public_url, Some(urls)))
 }
 
 /// Makes the branch of a pull request whose webhook never came.

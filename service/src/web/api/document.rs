@@ -11,6 +11,8 @@ use crate::domain::findings::Finding;
 use crate::domain::ids::RepositoryName;
 use crate::domain::report::dashboard_url;
 use crate::domain::state::BranchState;
+use crate::engine::{Access, Engine, InstanceNames};
+use crate::store::branches::Credentials;
 use crate::web::problem::Problem;
 
 /// A branch as the API shows it.
@@ -57,6 +59,18 @@ pub struct Migrations {
 pub struct Urls {
     pub owner: String,
     pub reader: String,
+}
+
+impl Urls {
+    /// Of a published branch: database and role have the same name in every generation.
+    pub fn of(engine: &Engine, database_name: &str, credentials: &Credentials) -> Self {
+        let names = InstanceNames::of(database_name).expect("a stored branch's name is an identifier");
+        let url = |access: &Access| engine.url(access).expose().to_owned();
+        Self {
+            owner: url(&names.access(&credentials.password)),
+            reader: url(&names.reader_access(&credentials.reader_password)),
+        }
+    }
 }
 
 impl BranchDocument {
