@@ -9,7 +9,7 @@ use integration::git::{Author, Change, GitRepository, Parent};
 use integration::prisma::{BookkeepingRow, Diagnosis, PrismaSession, bookkeeping_rows, schema_fingerprint};
 use offshoot::embedded::{Embedded, EmbeddedSettings};
 use offshoot::postgres;
-use offshoot::secret::Secret;
+use offshoot::secret::{Secret, Vault};
 use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -98,6 +98,9 @@ impl Bench {
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755))?;
         let settings =
             EmbeddedSettings { data_dir: directory.path().join("data"), postgres_bin: postgres_bin() };
+        // The service makes its key before its server, and takes a server without one for a loss.
+        std::fs::create_dir_all(&settings.data_dir)?;
+        std::fs::write(settings.data_dir.join("secret.key"), Vault::generate_key().expose())?;
         let server = Embedded::start(&settings).await?;
         let administrator_url = server.administrator_url();
         let administrator = postgres::connect(&administrator_url).await?;
