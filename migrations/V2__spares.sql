@@ -16,8 +16,6 @@ create table templates (
     database text not null,
     base_ref text not null,
     layer text not null references layers (key) on delete cascade,
-    -- When a branch last started from it.
-    used_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     primary key (repository, database, base_ref)
 );

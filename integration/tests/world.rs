@@ -29,6 +29,8 @@ impl World {
     /// The same with other options; those that speak of a token bring a GitHub without an App.
     pub async fn start_with(adjust: impl FnOnce(&mut Options)) -> Result<Self> {
         let mut options = Options::new(env!("CARGO_BIN_EXE_offshoot"));
+        // Enough to meet both ways to a database, with a spare and without.
+        options.environment.push(("OFFSHOOT_POOL_SIZE".to_owned(), "1".to_owned()));
         adjust(&mut options);
         let repositories = tempfile::tempdir()?;
         let mut settings = Settings::new(repositories.path());

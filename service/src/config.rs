@@ -29,6 +29,14 @@ pub struct ServeArgs {
     #[arg(long, env = "OFFSHOOT_GITHUB_WEBHOOK_SECRET", hide_env_values = true, value_parser = secret)]
     pub github_webhook_secret: Option<Secret>,
 
+    /// Spares kept ready for each template; 0 for none
+    #[arg(long, env = "OFFSHOOT_POOL_SIZE", default_value_t = 4, value_name = "NUMBER")]
+    pub pool_size: usize,
+
+    /// Spares for a template while many pull requests come
+    #[arg(long, env = "OFFSHOOT_POOL_MAX", default_value_t = 16, value_name = "NUMBER")]
+    pub pool_max: usize,
+
     #[command(flatten)]
     pub databases: DatabaseArgs,
 

@@ -10,7 +10,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{DatabaseArgs, ServeArgs};
-use crate::domain::job::Job;
+use crate::domain::job::{Job, Lane};
+use crate::domain::pool::PoolLimits;
 use crate::embedded::{Embedded, EmbeddedSettings};
 use crate::engine::{Engine, EngineSettings, Limits};
 use crate::github::Github;
@@ -28,6 +29,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const HTTP_GRACE: Duration = Duration::from_secs(3);
 /// Sessions for administration on the branch server.
 const ENGINE_POOL: usize = 16;
+/// Jobs at once that nobody waits for.
+const BACKGROUND: usize = 2;
 
 /// The two servers, connected, and the embedded one if there is one.
 #[derive(Debug)]
@@ -131,6 +134,7 @@ impl Service {
             engine: servers.engine.clone(),
             github: github.clone(),
             public_url: public_url.clone(),
+            pool: PoolLimits { floor: args.pool_size, ceiling: args.pool_max },
         };
         let app = App {
             store: servers.store.clone(),
@@ -210,7 +214,11 @@ async fn serve_http(
 
 async fn work(worker: Worker, listener: Arc<Listener>, shutdown: CancellationToken) -> anyhow::Result<()> {
     let store = worker.store.clone();
+    let worker = Arc::new(worker);
     let settings = queue::Settings { grace: GRACE, ..queue::Settings::default() };
-    queue::run(store, &listener, Arc::new(worker), settings, shutdown).await;
+    let foreground = queue::run(store.clone(), &listener, worker.clone(), settings, shutdown.clone());
+    let settings = queue::Settings { lane: Lane::Background, concurrency: BACKGROUND, ..settings };
+    let background = queue::run(store, &listener, worker, settings, shutdown);
+    tokio::join!(foreground, background);
     Ok(())
 }

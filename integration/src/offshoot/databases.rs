@@ -93,7 +93,7 @@ impl Offshoot {
             .await?,
             known_roles: names(
                 "select role_name as name from instances union select owner_role from layers where complete \
-                 union select database_name || '_ro' from instances where state = 'live'",
+                 union select database_name || '_ro' from instances where state in ('live', 'spare')",
             )
             .await?,
         })

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::ids::{InvalidId, Oid, PullId};
+use super::layer::LayerKey;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Job {
@@ -17,10 +18,36 @@ pub enum Job {
     SyncInstallation(i64),
     /// Read the chain at a base's new tip and have its layer built.
     FollowBase { repository: i64, tip: Oid },
+    /// Bring the number of a layer's spares to what its pool should hold.
+    RefillPool(LayerKey),
     /// Drop the databases and roles that are no longer wanted.
     EmptyTrash,
     /// Compare the store, the branch server and GitHub, and mend what differs.
     Sweep,
+}
+
+/// Which workers do a job: those that somebody waits for are never behind those that nobody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lane {
+    Foreground,
+    Background,
+}
+
+impl Lane {
+    pub const ALL: [Self; 2] = [Self::Foreground, Self::Background];
+
+    /// The kinds of its jobs.
+    pub fn kinds(self) -> &'static [&'static str] {
+        match self {
+            Self::Foreground => &["reconcile_pull", "report_pull", "sync_repository", "sync_installation"],
+            Self::Background => &["follow_base", "refill_pool", "empty_trash", "sweep"],
+        }
+    }
+
+    /// Whose a kind of job is; none for a kind that this version does not know.
+    pub fn of_kind(kind: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|lane| lane.kinds().contains(&kind))
+    }
 }
 
 impl Job {
@@ -31,6 +58,7 @@ impl Job {
             Self::SyncRepository(_) => "sync_repository",
             Self::SyncInstallation(_) => "sync_installation",
             Self::FollowBase { .. } => "follow_base",
+            Self::RefillPool(_) => "refill_pool",
             Self::EmptyTrash => "empty_trash",
             Self::Sweep => "sweep",
         }
@@ -42,6 +70,7 @@ impl Job {
             Self::ReconcilePull(pull) | Self::ReportPull(pull) => pull.to_string(),
             Self::SyncRepository(id) | Self::SyncInstallation(id) => id.to_string(),
             Self::FollowBase { repository, tip } => format!("{repository}@{tip}"),
+            Self::RefillPool(layer) => layer.to_string(),
             Self::EmptyTrash | Self::Sweep => String::new(),
         }
     }
@@ -53,6 +82,7 @@ impl Job {
             Self::ReportPull(_) => 5,
             Self::SyncRepository(_) | Self::SyncInstallation(_) => 10,
             Self::FollowBase { .. } => 15,
+            Self::RefillPool(_) => 16,
             Self::EmptyTrash | Self::Sweep => 20,
         }
     }
@@ -72,6 +102,7 @@ impl Job {
                     repository.parse().map_err(|_| InvalidId::new(subject, "REPOSITORY_ID@COMMIT"))?;
                 Self::FollowBase { repository, tip: Oid::from_str(tip)? }
             }
+            "refill_pool" => Self::RefillPool(LayerKey::recorded(subject)),
             "empty_trash" => Self::EmptyTrash,
             "sweep" => Self::Sweep,
             _ => return Err(InvalidId::new(kind, "a kind of job")),
@@ -99,9 +130,11 @@ mod tests {
             Job::SyncRepository(77),
             Job::SyncInstallation(5),
             Job::FollowBase { repository: 77, tip },
+            Job::RefillPool(LayerKey::recorded("ab".repeat(32))),
             Job::EmptyTrash,
             Job::Sweep,
         ] {
+            assert!(Lane::of_kind(job.kind()).is_some(), "{job} is nobody's");
             assert_eq!(Job::parse(job.kind(), &job.subject()), Ok(job));
         }
         assert!(Job::parse("make_coffee", "").is_err());

@@ -14,6 +14,7 @@ pub mod job;
 pub mod layer;
 pub mod names;
 pub mod plan;
+pub mod pool;
 pub mod prisma;
 pub mod pull;
 pub mod report;

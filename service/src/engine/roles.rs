@@ -55,6 +55,22 @@ fn milliseconds(duration: Duration) -> String {
 }
 
 impl Engine {
+    /// Gives an instance's two roles other passwords.
+    pub async fn set_passwords(
+        &self,
+        names: &InstanceNames,
+        password: &Secret,
+        reader_password: &Secret,
+    ) -> Result<(), super::EngineError> {
+        let doing = format!("set the passwords of the roles of {}", names.database);
+        let sql = [(&names.role, password), (&names.reader, reader_password)].map(|(role, password)| {
+            let verifier = scram_sha_256(password.expose().as_bytes());
+            format!("ALTER ROLE {role} PASSWORD {};", Literal(&verifier))
+        });
+        let client = self.client(&doing).await?;
+        client.batch_execute(&sql.concat()).await.map_err(super::EngineError::refused(doing))
+    }
+
     /// Undoes what SQL that ran as the role may have done to its own login.
     pub(super) async fn restore_login(&self, access: &super::Access) -> Result<(), super::EngineError> {
         let doing = format!("restore the login of the role {:?}", access.role);

@@ -7,6 +7,7 @@ use crate::store::instances;
 impl Worker {
     pub(super) async fn empty_trash(&self) -> Result<(), JobError> {
         let client = self.store.client().await?;
+        instances::drain_forgotten(&client).await?;
         for instance in instances::all_trash(&client).await? {
             self.engine.discard(&held_names(&instance.names)?).await?;
             instances::forget(&client, &instance.id).await?;

@@ -30,7 +30,9 @@ impl Worker {
         let stop = CancellationToken::new();
         let preparer = Preparer { store: &self.store, engine: &self.engine, stop: &stop };
         for (layout, base) in &bases {
-            ensure_layer(&preparer, repository, layout, base).await?;
+            if ensure_layer(&preparer, repository, layout, base).await? {
+                self.follow_template(repository, &facts.default_branch, layout, base).await?;
+            }
         }
         self.look_again(repository, &facts.default_branch).await
     }

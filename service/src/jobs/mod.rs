@@ -4,9 +4,11 @@ pub mod absorb;
 mod empty_trash;
 mod error;
 mod follow_base;
+mod follow_template;
 pub mod prepare;
 pub mod reading;
 mod reconcile_pull;
+mod refill_pool;
 mod report_pull;
 pub mod schedule;
 mod sweep;
@@ -20,6 +22,7 @@ use async_trait::async_trait;
 pub use error::JobError;
 
 use crate::domain::job::Job;
+use crate::domain::pool::PoolLimits;
 use crate::engine::Engine;
 use crate::github::Github;
 use crate::queue::{Claim, Handler, Outcome};
@@ -33,6 +36,8 @@ pub struct Worker {
     pub github: Github,
     /// Base of links in reports, without a `/` at its end.
     pub public_url: Arc<str>,
+    /// Between what and what each template's pool of spares is sized.
+    pub pool: PoolLimits,
 }
 
 #[async_trait]
@@ -44,6 +49,7 @@ impl Handler for Worker {
             Job::SyncRepository(repository) => self.sync_repository(repository).await,
             Job::SyncInstallation(installation) => self.sync_installation(installation).await,
             Job::FollowBase { repository, tip } => self.follow_base(repository, &tip).await,
+            Job::RefillPool(layer) => self.refill_pool(&layer).await,
             Job::EmptyTrash => self.empty_trash().await,
             Job::Sweep => self.sweep().await,
         };

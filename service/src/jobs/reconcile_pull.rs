@@ -186,6 +186,12 @@ impl Worker {
                 }
             }
         }
+        if reading.comparison.merge_base == reading.comparison.tip {
+            for database in &reading.databases {
+                let DatabaseReading { layout, base, .. } = database;
+                self.follow_template(repository.facts.github_id, &stored.pull.base_ref, layout, base).await?;
+            }
+        }
         let client = self.store.client().await?;
         jobs::enqueue(&client, &Job::EmptyTrash).await?;
         first_error.map_or(Ok(()), Err)

@@ -19,7 +19,11 @@ impl Worker {
         for repository in repositories::list(&client).await?.iter().filter(|repository| !repository.removed) {
             jobs::enqueue(&client, &Job::SyncRepository(repository.facts.github_id)).await?;
         }
+        for layer in instances::pooled_layers(&client).await? {
+            jobs::enqueue(&client, &Job::RefillPool(layer)).await?;
+        }
         jobs::enqueue(&client, &Job::EmptyTrash).await?;
+        instances::prune_demand(&client, Utc::now() - TimeDelta::days(2)).await?;
         // GitHub redelivers for three days: what came before is not asked for again.
         deliveries::prune(&client, Utc::now() - TimeDelta::days(14)).await?;
         jobs::prune(&client, Utc::now() - TimeDelta::days(7)).await?;

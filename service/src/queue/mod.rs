@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::job::Job;
+use crate::domain::job::{Job, Lane};
 
 pub use run::run;
 
@@ -56,6 +56,8 @@ pub struct Claim {
 
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
+    /// Whose jobs are claimed.
+    pub lane: Lane,
     /// Jobs at once.
     pub concurrency: usize,
     /// For how long a job stays a worker's that stopped answering.
@@ -71,6 +73,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            lane: Lane::Foreground,
             concurrency: 8,
             lease: Duration::from_secs(5),
             heartbeat: Duration::from_secs(1),

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::backoff::backoff;
 use super::leases::Leases;
 use super::{Claim, Handler, Outcome, Settings};
+use crate::domain::job::Lane;
 use crate::store::jobs::{self, ClaimedJob};
 use crate::store::{Event, Listener, Store, StoreError};
 
@@ -41,12 +42,12 @@ pub async fn run(
         worker.claim_all(&mut running, &shutdown).await;
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = job_announced(&mut events) => {}
+            () = job_announced(&mut events, settings.lane) => {}
             Some(_) = running.join_next() => {}
             () = tokio::time::sleep(settings.poll) => {}
         }
     }
-    tracing::info!(running = running.len(), "the queue stops");
+    tracing::info!(lane = ?settings.lane, running = running.len(), "the queue stops");
     let ended = async { while running.join_next().await.is_some() {} };
     if tokio::time::timeout(settings.grace, ended).await.is_err() {
         worker.stop.cancel();
@@ -55,11 +56,12 @@ pub async fn run(
 }
 
 /// Waits until a job may be waiting. Missed events may have been that.
-async fn job_announced(events: &mut broadcast::Receiver<Event>) {
+async fn job_announced(events: &mut broadcast::Receiver<Event>, lane: Lane) {
     loop {
         match events.recv().await {
-            Ok(Event::Branch(_)) => {}
-            Ok(Event::Job | Event::Connected) | Err(broadcast::error::RecvError::Lagged(_)) => return,
+            Ok(Event::Job(announced)) if announced == lane => return,
+            Ok(Event::Branch(_) | Event::Job(_)) => {}
+            Ok(Event::Connected) | Err(broadcast::error::RecvError::Lagged(_)) => return,
             // The listener is gone: the poll alone is left.
             Err(broadcast::error::RecvError::Closed) => return std::future::pending().await,
         }
@@ -111,7 +113,8 @@ impl Worker {
     }
 
     async fn claim(&self) -> Result<Option<ClaimedJob>, StoreError> {
-        jobs::claim(&self.store.client().await?, self.id, self.settings.lease).await
+        let Settings { lane, lease, .. } = self.settings;
+        jobs::claim(&self.store.client().await?, lane, self.id, lease).await
     }
 
     /// Prolongs this worker's leases, and rescues jobs from workers that are gone.

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::domain::ids::PullId;
+use crate::domain::job::Lane;
 use crate::store::test_support::TestStore;
 use crate::store::{Event, Listener, Store, jobs};
 
@@ -154,12 +155,12 @@ async fn the_poll_finds_what_was_not_announced() {
 #[tokio::test]
 async fn errors_and_panics_are_written_down_and_tried_again() {
     let script = |job: &Job, claim: &Claim| match (job, claim.failures) {
-        (Job::Sweep, 0) => panic!("it {} down", "fell"),
+        (Job::SyncRepository(1), 0) => panic!("it {} down", "fell"),
         (_, 0) => Outcome::Retry(anyhow::anyhow!("the cause").context("the effect")),
         _ => Outcome::Done,
     };
     for (job, error) in
-        [(Job::Sweep, "the job panicked: it fell down"), (reconcile(1), "the effect: the cause")]
+        [(Job::SyncRepository(1), "the job panicked: it fell down"), (reconcile(1), "the effect: the cause")]
     {
         let mut bench = Bench::new(10, woken_only(), script).await;
         bench.enqueue(&job).await;
@@ -176,11 +177,11 @@ async fn errors_and_panics_are_written_down_and_tried_again() {
 #[tokio::test]
 async fn a_snooze_waits_and_a_hopeless_job_ends() {
     let script = |job: &Job, _: &Claim| match job {
-        Job::Sweep => Outcome::GiveUp(anyhow::anyhow!("hopeless")),
+        Job::SyncRepository(1) => Outcome::GiveUp(anyhow::anyhow!("hopeless")),
         _ => Outcome::Snooze { until: Utc::now() + TimeDelta::hours(1), why: "no room".into() },
     };
     let mut bench = Bench::new(10, woken_only(), script).await;
-    bench.enqueue(&Job::Sweep).await;
+    bench.enqueue(&Job::SyncRepository(1)).await;
     bench.next().await;
     bench.settled(&["failed"]).await;
     bench.enqueue(&reconcile(1)).await;
@@ -254,7 +255,7 @@ async fn what_a_dead_worker_held_is_rescued() {
         .await
         .unwrap();
     let (job, claim) = bench.next().await;
-    assert_eq!((job, claim.attempt, claim.failures), (Job::Sweep, 2, 1));
+    assert_eq!((job, claim.attempt, claim.failures), (Job::SyncRepository(1), 2, 1));
     bench.settled(&["done"]).await;
     bench.stop().await;
 }
@@ -307,7 +308,10 @@ async fn severed_sessions_are_made_again() {
         })
         .await;
         assert_eq!(bench.next().await.0, reconcile(number));
-        assert_eq!(timeout(PATIENCE, events.recv()).await.expect("it hears").unwrap(), Event::Job);
+        assert_eq!(
+            timeout(PATIENCE, events.recv()).await.expect("it hears").unwrap(),
+            Event::Job(Lane::Foreground)
+        );
     }
     bench.stop().await;
 }

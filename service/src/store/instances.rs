@@ -1,4 +1,6 @@
-//! The databases on the branch server that stand for branches: on their way, at their place, or in the trash.
+//! The databases on the branch server that stand for branches: waiting for one, on their way, at their place, or in the trash.
+
+mod spares;
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,6 +12,11 @@ use tokio_postgres::Row;
 use super::StoreError;
 use super::query::{FromRow, get, parsed, query};
 use crate::domain::branch::BranchId;
+
+pub use spares::{
+    NewSpare, Stock, Taken, drain, drain_forgotten, fill, filled, filling, pooled_layers, prune_demand,
+    stock, take,
+};
 
 /// What an [`Instance`] is read from.
 macro_rules! columns {
@@ -44,6 +51,10 @@ impl InstanceNames {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstanceState {
+    /// A spare on its way; left behind by a crash, it is only good for the trash.
+    Filling,
+    /// A clone of a layer that waits for a branch.
+    Spare,
     /// A generation on its way; left behind by a crash, it is only good for the trash.
     Preparing,
     /// What the branch's URL leads to.
@@ -53,10 +64,12 @@ pub enum InstanceState {
 }
 
 impl InstanceState {
-    const ALL: [Self; 3] = [Self::Preparing, Self::Live, Self::Trash];
+    const ALL: [Self; 5] = [Self::Filling, Self::Spare, Self::Preparing, Self::Live, Self::Trash];
 
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Filling => "filling",
+            Self::Spare => "spare",
             Self::Preparing => "preparing",
             Self::Live => "live",
             Self::Trash => "trash",
@@ -132,7 +145,8 @@ pub async fn promote(
     .await?;
     let promoted = query(
         "record that an instance took its place",
-        "update instances set state = 'live', database_name = $2, role_name = $3
+        "update instances set state = 'live', database_name = $2, role_name = $3,
+             password = null, reader_password = null
          where id = $1 and state in ('preparing', 'live')",
     )
     .execute(tx, &[&id, &published.database, &published.role])

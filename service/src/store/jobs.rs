@@ -21,7 +21,7 @@ pub use held::{complete, fail, give_up, heartbeat, release, rescue, snooze};
 
 use super::StoreError;
 use super::query::{FromRow, get, query};
-use crate::domain::job::Job;
+use crate::domain::job::{Job, Lane};
 
 /// What a worker holds of a job: its row, by whom, and at which claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -110,14 +110,35 @@ pub async fn enqueue_at(
     Ok(())
 }
 
-/// Takes the most urgent job that is due, and whose like nobody is running, for the length of a lease.
+/// Whether jobs of a lane are due that nobody has taken up.
+pub async fn are_waiting(client: &impl GenericClient, lane: Lane) -> Result<bool, StoreError> {
+    struct Waiting(bool);
+    impl FromRow for Waiting {
+        fn from_row(row: &Row) -> Result<Self, StoreError> {
+            get(row, "waiting").map(Self)
+        }
+    }
+    let waiting: Waiting = query(
+        "ask whether jobs wait",
+        "select exists (
+             select from jobs where state = 'available' and run_at <= now() and kind = any($1)
+         ) as waiting",
+    )
+    .one(client, &[&lane.kinds()])
+    .await?;
+    Ok(waiting.0)
+}
+
+/// Takes the most urgent job of a lane that is due, and whose like nobody is running, for the length of a lease. Kinds that this version does not
+/// know are left to those that do: two versions may run side by side.
 pub async fn claim(
     client: &impl GenericClient,
+    lane: Lane,
     worker: Uuid,
     lease: Duration,
 ) -> Result<Option<ClaimedJob>, StoreError> {
     loop {
-        let claimed = match claim_row(client, worker, lease).await {
+        let claimed = match claim_row(client, lane, worker, lease).await {
             // Between looking and taking, another worker took a like one: look again.
             Err(error) if error.is_unique_violation() => continue,
             other => other?,
@@ -135,7 +156,8 @@ pub async fn claim(
                 }));
             }
             Err(unknown) => {
-                give_up(client, row.lease, &format!("this version does not know the job: {unknown}")).await?
+                give_up(client, row.lease, &format!("the job's subject is not one of its kind: {unknown}"))
+                    .await?
             }
         };
     }
@@ -143,6 +165,7 @@ pub async fn claim(
 
 async fn claim_row(
     client: &impl GenericClient,
+    lane: Lane,
     worker: Uuid,
     lease: Duration,
 ) -> Result<Option<ClaimedRow>, StoreError> {
@@ -156,7 +179,7 @@ async fn claim_row(
              started_at = now()
          where id = (
              select waiting.id from jobs as waiting
-             where waiting.state = 'available' and waiting.run_at <= now() and not exists (
+             where waiting.state = 'available' and waiting.run_at <= now() and waiting.kind = any($3) and not exists (
                  select from jobs as running
                  where running.state = 'running'
                      and running.kind = waiting.kind and running.subject = waiting.subject
@@ -167,6 +190,6 @@ async fn claim_row(
          )
          returning id, worker, attempt, kind, subject, failures, created_at, run_at, started_at",
     )
-    .optional(client, &[&worker, &lease.as_secs_f64()])
+    .optional(client, &[&worker, &lease.as_secs_f64(), &lane.kinds()])
     .await
 }

@@ -135,6 +135,14 @@ pub async fn find(client: &impl GenericClient, key: &LayerKey) -> Result<Option<
     .await
 }
 
+/// Whether a layer is recorded as complete.
+pub async fn is_complete(client: &impl GenericClient, key: &LayerKey) -> Result<bool, StoreError> {
+    let touched = query("ask whether a layer is complete", "select from layers where key = $1 and complete")
+        .execute(client, &[&key.as_str()])
+        .await?;
+    Ok(touched > 0)
+}
+
 /// The complete layers that a repository's database has used, the last used first: what the planner may start from.
 pub async fn at_hand(
     client: &impl GenericClient,

@@ -6,6 +6,7 @@ use tokio::sync::broadcast;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::domain::ids::PullId;
+use crate::domain::job::Lane;
 use crate::postgres::{ConnectError, Endpoint};
 
 const JOBS: &str = "offshoot_jobs";
@@ -14,8 +15,8 @@ const BRANCHES: &str = "offshoot_branches";
 /// What was announced. It only wakes: what there is to do, the tables say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// A job may be waiting.
-    Job,
+    /// A job of this lane may be waiting.
+    Job(Lane),
     /// A branch of this pull request changed.
     Branch(PullId),
     /// The listener is connected, anew or for the first time: anything may have happened before.
@@ -85,7 +86,7 @@ async fn pass_on(endpoint: &Endpoint, events: &broadcast::Sender<Event>) -> Resu
 
 fn event_of(channel: &str, payload: &str) -> Option<Event> {
     match channel {
-        JOBS => Some(Event::Job),
+        JOBS => Lane::of_kind(payload).map(Event::Job),
         BRANCHES => payload.parse().ok().map(Event::Branch),
         _ => None,
     }
@@ -98,7 +99,8 @@ mod tests {
     #[test]
     fn announcements_become_events() {
         let pull = PullId { repository: 7, number: 42 };
-        assert_eq!(event_of("offshoot_jobs", "reconcile_pull"), Some(Event::Job));
+        assert_eq!(event_of("offshoot_jobs", "reconcile_pull"), Some(Event::Job(Lane::Foreground)));
+        assert_eq!(event_of("offshoot_jobs", "make_coffee"), None);
         assert_eq!(event_of("offshoot_branches", "7#42"), Some(Event::Branch(pull)));
         assert_eq!(event_of("offshoot_branches", "hello"), None);
         assert_eq!(event_of("another", "7#42"), None);

@@ -17,6 +17,7 @@ mod query;
 pub mod reports;
 pub mod repositories;
 mod schema;
+pub mod templates;
 #[cfg(test)]
 pub(crate) mod test_support;
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::test_support::fixtures::{branch, facts, oid, pull, stored_pull};
 use super::*;
 use crate::domain::chain::Chain;
 use crate::domain::ids::DatabaseLabel;
-use crate::domain::job::Job;
+use crate::domain::job::{Job, Lane};
 use crate::domain::layer::LayerKey;
 use crate::domain::report::Notice;
 use crate::domain::token::{Reach, Scope};
@@ -117,18 +117,18 @@ async fn a_delivery_that_comes_twice_is_one_job() {
     assert!(twice.contains(&Receipt::Stored) && twice.contains(&Receipt::Repeated), "{twice:?}");
     let worker = uuid::Uuid::new_v4();
     let lease = std::time::Duration::from_secs(60);
-    let claimed = jobs::claim(&client, worker, lease).await.unwrap().unwrap();
+    let claimed = jobs::claim(&client, Lane::Foreground, worker, lease).await.unwrap().unwrap();
     assert_eq!(claimed.job, job);
 
     // While it runs, the first comes again and another one comes: only that is work.
     let again = deliveries::receive(&client, &delivery("d1", Some(&subject)), Some(&job)).await.unwrap();
     assert_eq!(again, Receipt::Repeated);
     assert!(jobs::complete(&client, claimed.lease).await.unwrap());
-    assert_eq!(jobs::claim(&client, worker, lease).await.unwrap(), None);
+    assert_eq!(jobs::claim(&client, Lane::Foreground, worker, lease).await.unwrap(), None);
     assert!(!deliveries::has_unabsorbed(&client, pull).await.unwrap(), "an opened one supersedes nothing");
     let push = NewDelivery { action: Some("synchronize"), ..delivery("d2", Some(&subject)) };
     deliveries::receive(&client, &push, Some(&job)).await.unwrap();
-    assert!(jobs::claim(&client, worker, lease).await.unwrap().is_some());
+    assert!(jobs::claim(&client, Lane::Foreground, worker, lease).await.unwrap().is_some());
 
     let new = deliveries::unabsorbed(&client, pull).await.unwrap();
     let ids: Vec<String> = new.iter().map(|delivery| delivery.id.clone()).collect();

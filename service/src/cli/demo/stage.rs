@@ -24,6 +24,8 @@ use crate::telemetry;
 const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// Between two looks at whether the service ended.
 const POLL: Duration = Duration::from_millis(200);
+/// A story asks for one database at a time.
+const DEMO_SPARES: usize = 2;
 
 /// A directory of this run's own, removed when it is dropped.
 pub(super) struct Directory(PathBuf);
@@ -81,6 +83,8 @@ impl Stage {
             public_url: None,
             api_token: Some(token.clone()),
             github_webhook_secret: Some(webhook_secret),
+            pool_size: DEMO_SPARES,
+            pool_max: DEMO_SPARES,
             databases: DatabaseArgs::embedded(directory.join("data"), args.postgres_bin.clone()),
             github: GithubArgs {
                 github_api_url: Some(github.url().to_owned()),

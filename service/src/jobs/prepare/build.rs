@@ -5,12 +5,20 @@ use std::time::Instant;
 use uuid::Uuid;
 
 use super::outcome::{Published, Work};
-use super::{Order, Preparer, layer};
+use super::{Order, Preparer, held, layer};
 use crate::domain::branch::Branch;
 use crate::domain::plan::{Build, Start, Step};
 use crate::engine::{Access, InstanceNames, InstanceSpec, LayerNames, Source};
 use crate::jobs::JobError;
-use crate::store::{branches, instances, layers};
+use crate::store::instances::{self, Taken};
+use crate::store::{branches, layers};
+
+/// A database that the next generation is prepared in.
+struct Acquired {
+    id: String,
+    names: InstanceNames,
+    access: Access,
+}
 
 impl Preparer<'_> {
     /// Builds and publishes. One that fails while a good generation stands is thrown away again; otherwise it is published for a look.
@@ -23,9 +31,8 @@ impl Preparer<'_> {
         good_one_stands: bool,
     ) -> Result<Branch, JobError> {
         let generation = branch.generation + 1;
-        let id = Uuid::new_v4().simple().to_string();
         let started = Instant::now();
-        let (names, access) = self.acquire(order, branch, &id, &build.start, &mut work).await?;
+        let Acquired { id, names, access } = self.acquire(order, branch, &build.start, &mut work).await?;
         work.acquire += started.elapsed();
         self.take_steps(order, &access, &mut work, &build.steps).await?;
         self.finish(order, &access, &mut work, true).await?;
@@ -41,60 +48,70 @@ impl Preparer<'_> {
         self.settle(order, branch, work, Some(Published { id, generation }), true).await
     }
 
-    /// A database of the branch's own, empty or a clone of a layer, recorded before it is made.
+    /// A database of the branch's own: a spare, a clone of a layer, or an empty one.
     async fn acquire(
         &self,
         order: &Order<'_>,
         branch: &Branch,
-        id: &str,
         start: &Start,
         work: &mut Work<'_>,
-    ) -> Result<(InstanceNames, Access), JobError> {
-        let names = InstanceNames::new(id)?;
-        let recorded = instances::InstanceNames {
-            database: names.database.as_str().to_owned(),
-            role: names.role.as_str().to_owned(),
+    ) -> Result<Acquired, JobError> {
+        let client = self.store.client().await?;
+        let Start::Layer(key) = start else {
+            return self.create(order, branch, None).await;
         };
+        let spare = instances::take(&client, self.store.vault(), key, branch.id).await?;
+        let layer = layers::find(&client, key)
+            .await?
+            .ok_or_else(|| JobError::Retry(anyhow::anyhow!("the layer {key} was dropped meanwhile")))?;
+        layers::touch(&client, key, order.pull.id.repository, &order.database.layout.label).await?;
+        drop(client);
+        work.came_with(layer.chain.len());
+        work.seeded.clone_from(&layer.seeded);
+        metrics::counter!("offshoot_spares_asked_total", "found" => if spare.is_some() { "yes" } else { "no" })
+            .increment(1);
+        match spare {
+            Some(spare) => self.admit(branch, spare).await,
+            None => self.create(order, branch, Some(&layer::names(&layer)?)).await,
+        }
+    }
+
+    /// A spare as the branch's: its roles get the branch's passwords, unless it was the branch that took over theirs.
+    async fn admit(&self, branch: &Branch, spare: Taken) -> Result<Acquired, JobError> {
+        let names = held::instance_names(&spare.names)?;
+        if spare.adopted {
+            return Ok(Acquired { access: names.access(&spare.credentials.password), id: spare.id, names });
+        }
+        let client = self.store.client().await?;
+        let own = branches::credentials(&client, self.store.vault(), branch.id).await?;
+        self.engine.set_passwords(&names, &own.password, &own.reader_password).await?;
+        Ok(Acquired { access: names.access(&own.password), id: spare.id, names })
+    }
+
+    /// A new database, recorded before it is made.
+    async fn create(
+        &self,
+        order: &Order<'_>,
+        branch: &Branch,
+        layer: Option<&LayerNames>,
+    ) -> Result<Acquired, JobError> {
+        let id = Uuid::new_v4().simple().to_string();
+        let names = InstanceNames::new(&id)?;
         let client = self.store.client().await?;
         let credentials = branches::credentials(&client, self.store.vault(), branch.id).await?;
-        instances::create(&client, id, branch.id, &recorded).await?;
-        let layer = match start {
-            Start::Empty => None,
-            Start::Layer(key) => {
-                let found = layers::find(&client, key).await?;
-                let layer = found.ok_or_else(|| {
-                    JobError::Retry(anyhow::anyhow!("the layer {key} was dropped meanwhile"))
-                })?;
-                layers::touch(&client, key, order.pull.id.repository, &order.database.layout.label).await?;
-                work.came_with(layer.chain.len());
-                work.seeded = layer.seeded.clone();
-                Some(layer::names(&layer)?)
-            }
-        };
+        instances::create(&client, &id, branch.id, &held::recorded_names(&names)).await?;
+        drop(client);
         let identity = order.identity(branch.generation + 1);
         let spec = InstanceSpec {
             names: &names,
             password: &credentials.password,
             reader_password: &credentials.reader_password,
             identity: &identity,
-            source: layer.as_ref().map_or(Source::Empty, Source::Layer),
+            source: layer.map_or(Source::Empty, Source::Layer),
             extensions: &order.database.layout.extensions,
         };
-        self.create(&spec, layer.as_ref()).await?;
-        let access = names.access(&credentials.password);
-        Ok((names, access))
-    }
-
-    /// A layer that the server does not have any more is forgotten, so that the next try builds it anew.
-    async fn create(&self, spec: &InstanceSpec<'_>, layer: Option<&LayerNames>) -> Result<(), JobError> {
-        let Err(error) = self.engine.create_instance(spec).await else { return Ok(()) };
-        if let Some(layer) = layer
-            && !self.engine.layer_is_complete(layer).await?
-        {
-            let client = self.store.client().await?;
-            layers::forget_database(&client, layer.database.as_str()).await?;
-        }
-        Err(error.into())
+        layer::create_instance(self.store, self.engine, &spec, layer).await?;
+        Ok(Acquired { access: names.access(&credentials.password), id, names })
     }
 
     async fn take_steps(

@@ -20,6 +20,12 @@ pub(in crate::jobs) fn instance_names(
     Ok(InstanceNames::of(&recorded.database)?)
 }
 
+/// The same names, as they are recorded.
+pub(in crate::jobs) fn recorded_names(names: &InstanceNames) -> instances::InstanceNames {
+    let (database, role) = (names.database.as_str().to_owned(), names.role.as_str().to_owned());
+    instances::InstanceNames { database, role }
+}
+
 impl Preparer<'_> {
     /// Reads the live database's bookkeeping table, as the branch's own role. A database that is not there any more holds nothing.
     pub(super) async fn held(&self, branch: &Branch) -> Result<Held, JobError> {

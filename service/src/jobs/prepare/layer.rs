@@ -13,7 +13,8 @@ use crate::domain::layer::{LayerContent, LayerKey};
 use crate::domain::plan::LayerAtHand;
 use crate::domain::seed::{self, SeedDigest, SeedOn, SeededFile};
 use crate::engine::{
-    Access, Identity, InstanceNames, InstanceSpec, LayerNames, ReplayError, Server, Source, Step, Subject,
+    Access, Engine, Identity, InstanceNames, InstanceSpec, LayerNames, ReplayError, Server, Source, Step,
+    Subject,
 };
 use crate::jobs::JobError;
 use crate::jobs::reading::Side;
@@ -26,7 +27,12 @@ pub(super) fn has_seed(layout: &Layout, base: &Side) -> bool {
     layout.seed_on != SeedOn::Never && !base.seeds.is_empty()
 }
 
-/// The key of what the base's layer holds.
+/// The key of what the base's layer holds; none where the base has nothing to hold.
+pub(in crate::jobs) fn template_key(server: &Server, layout: &Layout, base: &Side) -> Option<LayerKey> {
+    let holds_something = !base.migrations.is_empty() || has_seed(layout, base);
+    holds_something.then(|| base_key(server, layout, base))
+}
+
 fn base_key(server: &Server, layout: &Layout, base: &Side) -> LayerKey {
     let seed = has_seed(layout, base).then(|| SeedDigest::of(&base.seeds)).flatten();
     key(server, layout, &base.chain(), seed.as_ref())
@@ -54,8 +60,25 @@ pub(super) fn usable(server: &Server, layout: &Layout, base: &Side, stored: Vec<
 }
 
 /// A stored layer's names on the server.
-pub(super) fn names(layer: &Layer) -> Result<LayerNames, JobError> {
+pub(in crate::jobs) fn names(layer: &Layer) -> Result<LayerNames, JobError> {
     Ok(LayerNames::recorded(&layer.database_name, &layer.owner_role)?)
+}
+
+/// Makes an instance from a layer or an empty one. A layer that the server does not have any more is forgotten, so that the next try builds it anew.
+pub(in crate::jobs) async fn create_instance(
+    store: &Store,
+    engine: &Engine,
+    spec: &InstanceSpec<'_>,
+    layer: Option<&LayerNames>,
+) -> Result<(), JobError> {
+    let Err(error) = engine.create_instance(spec).await else { return Ok(()) };
+    if let Some(layer) = layer
+        && !engine.layer_is_complete(layer).await?
+    {
+        let client = store.client().await?;
+        layers::forget_database(&client, layer.database.as_str()).await?;
+    }
+    Err(error.into())
 }
 
 /// Builds the layer of an order's base, unless it stands. False where it cannot be built because the base's own files fail:
@@ -72,10 +95,7 @@ pub async fn ensure_layer(
     layout: &Layout,
     base: &Side,
 ) -> Result<bool, JobError> {
-    if base.migrations.is_empty() && !has_seed(layout, base) {
-        return Ok(false);
-    }
-    let key = base_key(preparer.engine.server(), layout, base);
+    let Some(key) = template_key(preparer.engine.server(), layout, base) else { return Ok(false) };
     if stands(preparer, &key, repository, &layout.label).await? {
         return Ok(true);
     }

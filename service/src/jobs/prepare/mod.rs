@@ -5,7 +5,7 @@
 
 mod build;
 mod held;
-pub(super) use held::instance_names as held_names;
+pub(super) use held::{instance_names as held_names, recorded_names};
 mod layer;
 mod outcome;
 mod run;
@@ -32,6 +32,7 @@ use outcome::Work;
 
 use layer::ensure_base;
 pub use layer::ensure_layer;
+pub(super) use layer::{create_instance, names as layer_names, template_key};
 
 /// What preparing needs.
 #[derive(Debug, Clone, Copy)]

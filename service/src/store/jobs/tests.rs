@@ -6,6 +6,7 @@ use deadpool_postgres::Client;
 
 use super::*;
 use crate::domain::ids::PullId;
+use crate::domain::job::Lane;
 use crate::store::test_support::TestStore;
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -16,11 +17,11 @@ fn reconcile(number: i32) -> Job {
 }
 
 async fn claim_one(client: &Client) -> ClaimedJob {
-    claim(client, Uuid::new_v4(), LEASE).await.unwrap().expect("a job is due")
+    claim(client, Lane::Foreground, Uuid::new_v4(), LEASE).await.unwrap().expect("a job is due")
 }
 
 async fn nothing_is_due(client: &Client) -> bool {
-    claim(client, Uuid::new_v4(), LEASE).await.unwrap().is_none()
+    claim(client, Lane::Foreground, Uuid::new_v4(), LEASE).await.unwrap().is_none()
 }
 
 async fn counted(client: &Client) -> HashMap<String, i64> {
@@ -49,11 +50,11 @@ async fn asking_twice_is_one_job_and_asking_while_it_runs_is_another() {
 async fn the_urgent_goes_before_the_old() {
     let test = TestStore::new().await;
     let client = test.store.client().await.unwrap();
-    for job in [Job::Sweep, Job::EmptyTrash, reconcile(1)] {
+    for job in [Job::SyncRepository(1), Job::SyncInstallation(2), reconcile(1)] {
         enqueue(&client, &job).await.unwrap();
     }
     assert_eq!(claim_one(&client).await.job, reconcile(1));
-    assert_eq!(claim_one(&client).await.job, Job::Sweep);
+    assert_eq!(claim_one(&client).await.job, Job::SyncRepository(1));
 }
 
 #[tokio::test]
@@ -66,7 +67,7 @@ async fn eight_workers_lose_nothing_and_never_meet() {
         let client = test.store.client().await.unwrap();
         let worker = Uuid::new_v4();
         loop {
-            let Some(claimed) = claim(&client, worker, LEASE).await.unwrap() else {
+            let Some(claimed) = claim(&client, Lane::Foreground, worker, LEASE).await.unwrap() else {
                 let waiting = counted(&client).await;
                 if waiting.contains_key("available") || waiting.contains_key("running") {
                     continue;
@@ -110,7 +111,7 @@ async fn a_lease_that_ran_out_is_another_worker_s() {
     let test = TestStore::new().await;
     let client = test.store.client().await.unwrap();
     enqueue(&client, &reconcile(1)).await.unwrap();
-    let gone = claim(&client, Uuid::new_v4(), OVER).await.unwrap().unwrap();
+    let gone = claim(&client, Lane::Foreground, Uuid::new_v4(), OVER).await.unwrap().unwrap();
     assert_eq!(rescue(&client).await.unwrap(), 1);
     assert_eq!(rescue(&client).await.unwrap(), 0);
     let next = claim_one(&client).await;
@@ -134,7 +135,7 @@ async fn a_heartbeat_keeps_a_job() {
     let test = TestStore::new().await;
     let client = test.store.client().await.unwrap();
     enqueue(&client, &reconcile(1)).await.unwrap();
-    let held = claim(&client, Uuid::new_v4(), OVER).await.unwrap().unwrap();
+    let held = claim(&client, Lane::Foreground, Uuid::new_v4(), OVER).await.unwrap().unwrap();
     assert_eq!(heartbeat(&client, &[held.lease], LEASE).await.unwrap(), []);
     assert_eq!(rescue(&client).await.unwrap(), 0);
     assert!(complete(&client, held.lease).await.unwrap());
@@ -170,7 +171,7 @@ async fn what_goes_back_to_its_like_is_done_with() {
     enqueue(&client, &reconcile(1)).await.unwrap();
     for round in 0..2 {
         let length = if round == 0 { LEASE } else { OVER };
-        let held = claim(&client, Uuid::new_v4(), length).await.unwrap().unwrap();
+        let held = claim(&client, Lane::Foreground, Uuid::new_v4(), length).await.unwrap().unwrap();
         enqueue(&client, &reconcile(1)).await.unwrap();
         if round == 0 {
             assert!(fail(&client, held.lease, "it broke", LEASE).await.unwrap());
@@ -192,8 +193,8 @@ async fn a_job_of_another_version_does_not_stop_the_queue() {
         .execute("insert into jobs (kind, subject, priority) values ('make_tea', '', 0)", &[])
         .await
         .unwrap();
-    enqueue(&client, &Job::Sweep).await.unwrap();
-    assert_eq!(claim_one(&client).await.job, Job::Sweep);
+    enqueue(&client, &Job::SyncRepository(1)).await.unwrap();
+    assert_eq!(claim_one(&client).await.job, Job::SyncRepository(1));
     assert_eq!(counted(&client).await["failed"], 1);
     assert_eq!(prune(&client, Utc::now() + TimeDelta::minutes(1)).await.unwrap(), 1);
 }
