@@ -18,8 +18,8 @@ const SCRIPT: &str = "migration.sql";
 /// The bookkeeping table, by the name under which Prisma looks for it: whatever schema is the session's current one.
 pub const TABLE: &str = r#""_prisma_migrations""#;
 
-/// The advisory lock that `migrate deploy` takes first.
-pub const LOCK: i64 = 72_707_369;
+/// Takes the advisory lock that `migrate deploy` takes first.
+pub const TAKE_LOCK: &str = "SELECT pg_catalog.pg_advisory_lock(72707369)";
 
 /// The bookkeeping table as Prisma makes it, where it is missing.
 pub const CREATE_TABLE: &str = r#"CREATE TABLE IF NOT EXISTS "_prisma_migrations" (

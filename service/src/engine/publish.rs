@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio_postgres::Client;
+use deadpool_postgres::Object;
 
 use super::Engine;
 use super::error::EngineError;
@@ -11,7 +11,8 @@ use super::identity::{Identity, is_ours};
 use super::instance::InstanceNames;
 
 const PATIENCE: Duration = Duration::from_secs(5);
-const POLL: Duration = Duration::from_millis(2);
+/// The first wait for a session's end; each further one is twice as long.
+const POLL: Duration = Duration::from_micros(250);
 const ATTEMPTS: usize = 3;
 
 /// What stands under a database's name.
@@ -97,14 +98,15 @@ impl Engine {
     pub async fn place(&self, database: &Ident) -> Result<Place, EngineError> {
         let doing = format!("look for the database {database}");
         let client = self.client(&doing).await?;
-        let row = client
-            .query_opt(
+        let statement = client
+            .prepare_cached(
                 "select pg_catalog.shobj_description(oid, 'pg_database') as comment
                  from pg_catalog.pg_database where datname = $1::text::name",
-                &[&database.as_str()],
             )
             .await
-            .map_err(EngineError::refused(doing))?;
+            .map_err(EngineError::refused(doing.clone()))?;
+        let row =
+            client.query_opt(&statement, &[&database.as_str()]).await.map_err(EngineError::refused(doing))?;
         let Some(row) = row else { return Ok(Place::Nothing) };
         let comment: Option<&str> = row.get("comment");
         if self.is_reserved(database) || !is_ours(database.as_str(), comment) {
@@ -147,22 +149,27 @@ fn rename(from: &InstanceNames, to: &InstanceNames) -> String {
 }
 
 /// Ends every session in a database and waits until they are gone: renaming it would wait for them a tenth of a second at a time.
-async fn end_sessions(client: &Client, database: &Ident) -> Result<(), EngineError> {
+async fn end_sessions(client: &Object, database: &Ident) -> Result<(), EngineError> {
     let doing = format!("end the sessions in {database}");
     let deadline = tokio::time::Instant::now() + PATIENCE;
+    let mut pause = POLL;
+    let statement = client
+        .prepare_cached(
+            "select count(pg_catalog.pg_terminate_backend(pid)) as sessions from pg_catalog.pg_stat_activity
+             where datname = $1::text::name and pid <> pg_catalog.pg_backend_pid()",
+        )
+        .await
+        .map_err(EngineError::refused(doing.clone()))?;
     loop {
         let row = client
-            .query_one(
-                "select count(pg_catalog.pg_terminate_backend(pid)) as sessions from pg_catalog.pg_stat_activity
-                 where datname = $1::text::name and pid <> pg_catalog.pg_backend_pid()",
-                &[&database.as_str()],
-            )
+            .query_one(&statement, &[&database.as_str()])
             .await
             .map_err(EngineError::refused(doing.clone()))?;
         match row.get::<_, i64>("sessions") {
             0 => return Ok(()),
             _ if tokio::time::Instant::now() > deadline => return Err(EngineError::TimedOut { doing }),
-            _ => tokio::time::sleep(POLL).await,
+            _ => tokio::time::sleep(pause).await,
         }
+        pause *= 2;
     }
 }

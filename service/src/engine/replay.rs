@@ -16,7 +16,7 @@ use super::session::Session;
 use crate::domain::branch::AppliedMigration;
 use crate::domain::chain::{Migration, MigrationFile};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::prisma::{CREATE_TABLE, LOCK, TABLE};
+use crate::domain::prisma::{CREATE_TABLE, TABLE, TAKE_LOCK};
 
 /// As long as Prisma waits for its lock.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -38,41 +38,50 @@ impl Engine {
         observe: &mut (dyn FnMut(Step<'_>) + Send),
     ) -> Result<Vec<AppliedMigration>, ReplayError> {
         let deadline = tokio::time::Instant::now() + self.limits().job_timeout;
-        let session = self.session(access, deadline).await?;
-        session.prepare(access).await?;
+        let (before, session) = tokio::join!(self.login(access), self.replay_session(access, deadline));
+        let (before, session) = (before?, session?);
         let mut applied = Vec::with_capacity(files.len());
-        let mut outcome = Ok(());
-        for file in files {
-            observe(Step::Begun(&file.migration));
-            match session.apply(file).await {
-                Ok(done) => {
-                    observe(Step::Applied(&done));
-                    applied.push(done);
-                }
-                Err(stopped) => {
-                    outcome = Err(stopped);
-                    break;
-                }
-            }
-        }
+        let outcome = session.apply_all(files, &mut applied, observe).await;
         drop(session);
         match outcome {
             Ok(()) => {
-                self.restore_login(access).await?;
+                self.restore_login_unless(access, &before).await?;
                 Ok(applied)
             }
             Err(ReplayError::Author { failure, .. }) => Err(ReplayError::Author { failure, applied }),
             Err(error) => Err(error),
         }
     }
+
+    /// A session that has Prisma's lock, in a database that has its table. Prisma makes the table even when there is nothing to apply.
+    async fn replay_session(
+        &self,
+        access: &Access,
+        deadline: tokio::time::Instant,
+    ) -> Result<Session<'_>, ReplayError> {
+        let doing = format!("take Prisma's lock in {:?}", access.database);
+        let both = format!("{TAKE_LOCK}; {CREATE_TABLE}");
+        let begun = tokio::time::timeout(LOCK_WAIT, self.session_after(access, deadline, &both)).await;
+        let (session, prepared) = begun.map_err(|_| EngineError::TimedOut { doing })??;
+        if prepared.is_err() {
+            session.prepare(access).await?;
+        }
+        Ok(session)
+    }
+}
+
+/// A migration that ran, and whose row does not say so yet.
+struct Ran<'a> {
+    id: Uuid,
+    script: Script<'a>,
+    applied: AppliedMigration,
 }
 
 impl Session<'_> {
-    /// Prisma's lock, then its table. Prisma makes the table even when there is nothing to apply.
+    /// Prisma's lock, then its table, one after the other, to tell which of the two is refused.
     async fn prepare(&self, access: &Access) -> Result<(), ReplayError> {
         let doing = format!("take Prisma's lock in {:?}", access.database);
-        let lock = format!("SELECT pg_catalog.pg_advisory_lock({LOCK})");
-        let taken = tokio::time::timeout(LOCK_WAIT, self.client.batch_execute(&lock)).await;
+        let taken = tokio::time::timeout(LOCK_WAIT, self.client.batch_execute(TAKE_LOCK)).await;
         taken
             .map_err(|_| EngineError::TimedOut { doing: doing.clone() })?
             .map_err(EngineError::refused(doing))?;
@@ -90,15 +99,63 @@ impl Session<'_> {
         }
     }
 
-    async fn apply(&self, file: &MigrationFile) -> Result<AppliedMigration, ReplayError> {
+    /// Two messages for each file: its text, and between two files the row of the one before with the row of the next.
+    async fn apply_all(
+        &self,
+        files: &[MigrationFile],
+        applied: &mut Vec<AppliedMigration>,
+        observe: &mut (dyn FnMut(Step<'_>) + Send),
+    ) -> Result<(), ReplayError> {
         // Prisma reads files this way too: what is not UTF-8 becomes U+FFFD.
-        let text = String::from_utf8_lossy(&file.bytes);
-        let Migration { name, checksum } = &file.migration;
-        let script = Script { kind: FailureKind::Migration, name, path: &file.path, text: &text };
-        let id = Uuid::new_v4();
-        self.write_down(&script, &began(id, &file.migration)).await?;
+        let texts: Vec<_> = files.iter().map(|file| String::from_utf8_lossy(&file.bytes)).collect();
+        let mut last: Option<Ran<'_>> = None;
+        for (file, text) in files.iter().zip(&texts) {
+            let Migration { name, .. } = &file.migration;
+            let script = Script { kind: FailureKind::Migration, name, path: &file.path, text };
+            let id = Uuid::new_v4();
+            self.turn_over(last.as_ref(), &script, &began(id, &file.migration)).await?;
+            applied.extend(last.take().map(|ran| ran.applied));
+            observe(Step::Begun(&file.migration));
+            let ran = self.apply(id, &script, &file.migration).await?;
+            observe(Step::Applied(&ran.applied));
+            last = Some(ran);
+        }
+        if let Some(ran) = last {
+            self.write_down(&ran.script, &finished(ran.id)).await?;
+            applied.push(ran.applied);
+        }
+        Ok(())
+    }
+
+    /// Writes down that one migration finished and that the next begins, in one message; where that is refused, one after the other, to tell
+    /// whose fault it is.
+    async fn turn_over(
+        &self,
+        last: Option<&Ran<'_>>,
+        next: &Script<'_>,
+        began: &str,
+    ) -> Result<(), ReplayError> {
+        let Some(last) = last else { return self.write_down(next, began).await };
+        let finished = finished(last.id);
+        let both = format!("{finished}; {began}");
+        match self.bounded(self.client.batch_execute(&both)).await? {
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) => {
+                self.write_down(&last.script, &finished).await?;
+                self.write_down(next, began).await
+            }
+            None => Err(self.overrun(&last.script, usize::MAX).into()),
+        }
+    }
+
+    async fn apply<'a>(
+        &self,
+        id: Uuid,
+        script: &Script<'a>,
+        migration: &Migration,
+    ) -> Result<Ran<'a>, ReplayError> {
         let began = Instant::now();
-        let ran = self.run(&script).await;
+        let ran = self.run(script).await;
         let took = began.elapsed();
         if let Err(ReplayError::Author { failure, .. }) = &ran {
             // In a session that is gone or in a failed transaction, Prisma cannot either, and the row stays without a text.
@@ -114,9 +171,10 @@ impl Session<'_> {
             }
         }
         ran?;
-        self.write_down(&script, &finished(id)).await?;
         let duration_ms = Some(took.as_secs_f64() * 1000.0);
-        Ok(AppliedMigration { name: name.clone(), checksum: checksum.clone(), duration_ms })
+        let Migration { name, checksum } = migration;
+        let applied = AppliedMigration { name: name.clone(), checksum: checksum.clone(), duration_ms };
+        Ok(Ran { id, script: *script, applied })
     }
 
     /// A statement of the bookkeeping, which fails by the fault of what ran in the session before it.

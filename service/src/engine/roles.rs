@@ -38,23 +38,90 @@ pub(super) fn create(
 /// Sets what a role can change of itself, its password and its limits, to what they are to be.
 pub(super) fn login(role: &Ident, password: &Secret, limits: &Limits) -> String {
     let verifier = scram_sha_256(password.expose().as_bytes());
-    let settings = [
-        ("statement_timeout", milliseconds(limits.statement_timeout)),
-        ("lock_timeout", milliseconds(limits.lock_timeout.unwrap_or_default())),
-        ("idle_in_transaction_session_timeout", milliseconds(limits.idle_in_transaction)),
-        ("temp_file_limit", format!("'{}MB'", limits.temp_file_megabytes)),
-        // A branch can be rebuilt; waiting for the disk at every commit cannot be had back.
-        ("synchronous_commit", "off".to_owned()),
-    ];
-    let settings = settings.map(|(name, value)| format!("ALTER ROLE {role} SET {name} = {value};")).join(" ");
+    let settings = settings(limits);
+    let settings =
+        settings.map(|(name, value)| format!("ALTER ROLE {role} SET {name} = '{value}';")).join(" ");
     format!("ALTER ROLE {role} LOGIN PASSWORD {}; {settings}", Literal(&verifier))
 }
 
+/// What each session of a branch's role begins with.
+fn settings(limits: &Limits) -> [(&'static str, String); 5] {
+    [
+        ("statement_timeout", milliseconds(limits.statement_timeout)),
+        ("lock_timeout", milliseconds(limits.lock_timeout.unwrap_or_default())),
+        ("idle_in_transaction_session_timeout", milliseconds(limits.idle_in_transaction)),
+        ("temp_file_limit", format!("{}MB", limits.temp_file_megabytes)),
+        // A branch can be rebuilt; waiting for the disk at every commit cannot be had back.
+        ("synchronous_commit", "off".to_owned()),
+    ]
+}
+
 fn milliseconds(duration: Duration) -> String {
-    format!("'{}ms'", duration.as_millis())
+    format!("{}ms", duration.as_millis())
+}
+
+/// What a role's login is at one moment, as the server keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Login {
+    may_log_in: bool,
+    connections: i32,
+    verifier: Option<String>,
+    settings: Vec<String>,
+}
+
+impl Login {
+    /// Whether it is as Offshoot makes it, password aside.
+    fn is_as_made(&self, limits: &Limits) -> bool {
+        let mut expected = settings(limits).map(|(name, value)| format!("0 {name}={value}"));
+        expected.sort_unstable();
+        let mut settings = self.settings.clone();
+        settings.sort_unstable();
+        self.may_log_in
+            && i64::from(self.connections) == i64::from(limits.connections)
+            && settings == expected
+    }
 }
 
 impl Engine {
+    /// Reads a role's login.
+    pub(super) async fn login(&self, access: &super::Access) -> Result<Login, super::EngineError> {
+        let doing = format!("look at the login of the role {:?}", access.role);
+        let client = self.client(&doing).await?;
+        let statement = client
+            .prepare_cached(
+                "select rolcanlogin as may_log_in, rolconnlimit as connections, rolpassword as verifier,
+                    coalesce((select array_agg(setting order by setting) from (
+                        select s.setdatabase || ' ' || unnest(s.setconfig) as setting
+                        from pg_catalog.pg_db_role_setting s where s.setrole = r.oid) as kept), '{}') as settings
+                 from pg_catalog.pg_authid r where rolname = $1::text::name",
+            )
+            .await
+            .map_err(super::EngineError::refused(doing.clone()))?;
+        let row = client.query_opt(&statement, &[&access.role]).await;
+        let row = row.map_err(super::EngineError::refused(doing))?;
+        let missing = || super::EngineError::Missing { what: "role", name: access.role.clone() };
+        let row = row.ok_or_else(missing)?;
+        Ok(Login {
+            may_log_in: row.get("may_log_in"),
+            connections: row.get("connections"),
+            verifier: row.get("verifier"),
+            settings: row.get("settings"),
+        })
+    }
+
+    /// Undoes what SQL that ran as the role did to its own login: to its password since it was read, to the rest whenever.
+    pub(super) async fn restore_login_unless(
+        &self,
+        access: &super::Access,
+        before: &Login,
+    ) -> Result<(), super::EngineError> {
+        let now = self.login(access).await?;
+        if now.verifier == before.verifier && now.is_as_made(&self.limits) {
+            return Ok(());
+        }
+        self.restore_login(access).await
+    }
+
     /// Gives an instance's two roles other passwords.
     pub async fn set_passwords(
         &self,

@@ -44,12 +44,28 @@ impl Engine {
         let client = self.connect_as(access, "").await?;
         let doing = || EngineError::refused(format!("begin a session in {:?}", access.database));
         let answer = client.simple_query(BEGIN).await.map_err(doing())?;
-        let process = answer.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
-            _ => None,
-        });
-        let process = process.expect("pg_backend_pid() answers a number");
-        Ok(Session { engine: self, client, process, deadline })
+        Ok(Session { engine: self, client, process: process_in(&answer), deadline })
+    }
+
+    /// The same after more SQL, sent with it in one message to spare round trips. Where the server refuses that, the session has begun without it.
+    pub(super) async fn session_after(
+        &self,
+        access: &Access,
+        deadline: Instant,
+        sql: &str,
+    ) -> Result<(Session<'_>, Result<(), Error>), EngineError> {
+        let client = self.connect_as(access, "").await?;
+        let (answer, after) = match client.simple_query(&format!("{BEGIN}; {sql}")).await {
+            Ok(answer) => (answer, Ok(())),
+            Err(error) if error.as_db_error().is_some() && !error.is_closed() => {
+                let doing = EngineError::refused(format!("begin a session in {:?}", access.database));
+                (client.simple_query(BEGIN).await.map_err(doing)?, Err(error))
+            }
+            Err(error) => {
+                return Err(EngineError::refused(format!("begin a session in {:?}", access.database))(error));
+            }
+        };
+        Ok((Session { engine: self, client, process: process_in(&answer), deadline }, after))
     }
 
     /// Connects as a branch's role. SQL that ran as the role may have changed its password: then it is put back once.
@@ -163,6 +179,14 @@ impl Session<'_> {
             Some(code) => is_server_going(code.code()).then(lost),
         }
     }
+}
+
+fn process_in(answer: &[SimpleQueryMessage]) -> i32 {
+    let process = answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    });
+    process.expect("pg_backend_pid() answers a number")
 }
 
 enum Ended {
