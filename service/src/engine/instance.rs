@@ -111,7 +111,7 @@ impl Engine {
         let client = self.instance_lock(spec.names).await?;
         let roles = roles::create(spec.names, spec.password, spec.reader_password, &self.limits);
         client.batch_execute(&roles).await.map_err(refused())?;
-        self.create_database(&client, spec).await.map_err(refused())?;
+        self.create_database(&client, &spec.names.database, spec.source).await.map_err(refused())?;
         client.batch_execute(&admit(spec)).await.map_err(refused())?;
         let inside = self.client_in(&spec.names.database).await?;
         let sql = match spec.source {
@@ -121,43 +121,6 @@ impl Engine {
         inside.batch_execute(&sql).await.map_err(refused())?;
         drop(client);
         Ok(())
-    }
-
-    /// Nobody but an administrator gets in (`CONNECTION LIMIT 0`) before PUBLIC has lost what every new database grants it.
-    async fn create_database(
-        &self,
-        client: &Client,
-        spec: &InstanceSpec<'_>,
-    ) -> Result<(), tokio_postgres::Error> {
-        let database = &spec.names.database;
-        let Source::Layer(layer) = spec.source else {
-            let sql =
-                format!("CREATE DATABASE {database} TEMPLATE template0 ENCODING 'UTF8' CONNECTION LIMIT 0");
-            return client.batch_execute(&sql).await;
-        };
-        let size = client
-            .query_one(
-                "select pg_catalog.pg_database_size($1::text::name) as size",
-                &[&layer.database.as_str()],
-            )
-            .await?
-            .get("size");
-        let copies_files = self.server.copies_files(size);
-        let clone = |copies_files| {
-            let strategy = self.server.strategy(copies_files);
-            format!("CREATE DATABASE {database} TEMPLATE {} {strategy} CONNECTION LIMIT 0", layer.database)
-        };
-        match client.batch_execute(&clone(copies_files)).await {
-            // A file system that cannot do what `file_copy_method` asks.
-            Err(error) if copies_files && is_copying_refused(&error) => {
-                tracing::warn!(
-                    database = database.as_str(),
-                    "files cannot be cloned here; copying through the WAL"
-                );
-                client.batch_execute(&clone(false)).await
-            }
-            outcome => outcome,
-        }
     }
 
     /// The database's size on disk in bytes.
@@ -174,12 +137,6 @@ impl Engine {
         let missing = || EngineError::Missing { what: "database", name: database.as_str().to_owned() };
         Ok(row.ok_or_else(missing)?.get("size"))
     }
-}
-
-/// System errors of copying, and `could not clone file` where it has no code of its own.
-fn is_copying_refused(error: &tokio_postgres::Error) -> bool {
-    let message = error.as_db_error().map_or("", |db| db.message());
-    message.contains("could not clone") || message.contains("could not copy")
 }
 
 /// The database's identity, and who may come in.

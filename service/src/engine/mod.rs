@@ -1,6 +1,7 @@
 //! The branch server: layers, instances and what is run in them. All SQL that the branch server sees from Offshoot is here.
 
 mod bookkeeping;
+mod clone;
 mod discard;
 mod error;
 mod failure;
