@@ -52,6 +52,8 @@ pub struct Options {
     pub webhook_secret: String,
     pub credentials: Credentials,
     pub server: Server,
+    /// The directory in which the service's data directory is made; the system's for temporary files if none.
+    pub data_in: Option<PathBuf>,
     /// Further settings.
     pub environment: Vec<(String, String)>,
     /// Parts of WARN and ERROR lines that the test provokes.
@@ -66,6 +68,7 @@ impl Options {
             webhook_secret: "it is a secret to everybody".to_owned(),
             credentials: Credentials::App(AppCredentials::for_tests()),
             server: Server::Embedded,
+            data_in: None,
             environment: Vec::new(),
             expected_trouble: Vec::new(),
         }
@@ -90,7 +93,8 @@ pub struct Offshoot {
 impl Offshoot {
     /// Starts a service of this GitHub's and waits until it is ready.
     pub async fn start(options: Options, github_url: &str) -> Result<Self> {
-        let data = tempfile::Builder::new().prefix("offshoot-test-").tempdir()?;
+        let data_in = options.data_in.clone().unwrap_or_else(std::env::temp_dir);
+        let data = tempfile::Builder::new().prefix("offshoot-test-").tempdir_in(data_in)?;
         open_to_the_servers_user(data.path())?;
         let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build()?;
         let secrets = Secrets::of(&options);
@@ -111,6 +115,11 @@ impl Offshoot {
     /// The base of every link and call, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The service's process, while it runs.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
     }
 
     /// Where GitHub sends its webhooks.

@@ -79,6 +79,9 @@ pub struct Settings {
     pub token: Option<String>,
     /// How long every request takes at least, in milliseconds.
     pub delay_ms: u64,
+    /// Whether exchanges are held against GitHub's description of its API, which costs more than answering them.
+    #[cfg(feature = "harness")]
+    pub checks_exchanges: bool,
 }
 
 impl Settings {
@@ -91,6 +94,8 @@ impl Settings {
             app: Some(AppCredentials::for_tests()),
             token: None,
             delay_ms: 0,
+            #[cfg(feature = "harness")]
+            checks_exchanges: true,
         }
     }
 }
@@ -103,6 +108,8 @@ pub(crate) struct Hub {
     faults: faults::Faults,
     requests: requests::RequestLog,
     delay: Duration,
+    #[cfg(feature = "harness")]
+    checks_exchanges: bool,
     #[cfg(feature = "harness")]
     description: description::Watch,
 }
@@ -147,6 +154,8 @@ impl SimulatedGitHub {
             faults: faults::Faults::default(),
             requests: requests::RequestLog::default(),
             delay: Duration::from_millis(settings.delay_ms),
+            #[cfg(feature = "harness")]
+            checks_exchanges: settings.checks_exchanges,
             #[cfg(feature = "harness")]
             description: description::Watch::default(),
         });

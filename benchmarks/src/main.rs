@@ -1,0 +1,108 @@
+//! Measures Offshoot from outside, each figure beside its rivals in the same run: `make bench`.
+
+mod bench;
+mod chain;
+mod figures;
+mod machine;
+mod results;
+mod server;
+mod site;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+
+use bench::Bench;
+use figures::{Figure, Outcome};
+use machine::Machine;
+use results::{Measured, Results};
+
+#[derive(Debug, Parser)]
+#[command(about = "Measures a built offshoot and writes benchmarks.md with its pictures")]
+struct Arguments {
+    /// The built `offshoot`; without it the page is written again from the results that are there.
+    binary: Option<PathBuf>,
+    /// Only these figures; the others stay as they were measured before.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Few runs, to see that it works.
+    #[arg(long)]
+    quick: bool,
+    /// Where `benchmarks.md` and `benchmarks/results.json` are.
+    #[arg(long, default_value = "docs")]
+    docs: PathBuf,
+    /// The directory of PostgreSQL's programs.
+    #[arg(long, env = "OFFSHOOT_POSTGRES_BIN")]
+    postgres_bin: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let path = arguments.docs.join("benchmarks/results.json");
+    let mut results = Results::read(&path)?;
+    if let Some(binary) = &arguments.binary {
+        let bench = Bench::new(binary, arguments.postgres_bin.clone(), arguments.quick)?;
+        let machine = Machine::look(&bench.binary, &bench.postgres_bin);
+        for figure in chosen(&arguments.only)? {
+            let measured = measure(&bench, &machine, figure).await?;
+            results.figures.insert(figure.name.to_owned(), measured);
+            // After each, so that a later one that fails costs only itself.
+            results.write(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn chosen(only: &[String]) -> Result<Vec<&'static Figure>> {
+    let unknown = only.iter().find(|name| figures::ALL.iter().all(|figure| figure.name != *name));
+    if let Some(name) = unknown {
+        let names: Vec<_> = figures::ALL.iter().map(|figure| figure.name).collect();
+        bail!("there is no figure `{name}`: they are {}", names.join(", "));
+    }
+    Ok(figures::ALL
+        .iter()
+        .filter(|figure| only.is_empty() || only.iter().any(|name| name == figure.name))
+        .collect())
+}
+
+async fn measure(bench: &Bench, machine: &Machine, figure: &Figure) -> Result<Measured> {
+    eprintln!("{}: {}", figure.name, figure.title);
+    let began = Instant::now();
+    let (series, skipped) = match (figure.measure)(bench).await? {
+        Outcome::Measured(series) => (series, None),
+        Outcome::Skipped(why) => (Vec::new(), Some(why)),
+    };
+    let measured = Measured {
+        at: chrono::Utc::now(),
+        machine: machine.clone(),
+        quick: bench.quick,
+        seconds: began.elapsed().as_secs_f64(),
+        skipped,
+        series,
+    };
+    tell(figure, &measured);
+    Ok(measured)
+}
+
+/// The figure's numbers and claims, for whoever runs it.
+fn tell(figure: &Figure, measured: &Measured) {
+    if let Some(why) = &measured.skipped {
+        eprintln!("  skipped: {why}");
+    }
+    for series in &measured.series {
+        let (median, p95) = (series.median().unwrap_or_default(), series.p95().unwrap_or_default());
+        let over = series.over.map(|over| format!(" over {over}")).unwrap_or_default();
+        let (unit, count) = (series.unit.symbol(), series.values.len());
+        eprintln!(
+            "  {:<50} median {median:>9.1} {unit}, p95 {p95:>9.1} {unit}, n {count}",
+            format!("{}{over}", series.name)
+        );
+    }
+    for claim in (figure.claims)(measured) {
+        let met = if claim.is_met { "reached" } else { "MISSED" };
+        eprintln!("  {met}: {}: {} (to reach: {})", claim.what, claim.measured, claim.goal);
+    }
+}
