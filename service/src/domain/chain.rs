@@ -1,10 +1,9 @@
 //! Chains of migrations, and where two of them part.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::content::Content;
 use super::ids::Oid;
 
 /// The lower-case hexadecimal SHA-256 of a file's bytes as they are: what Prisma keeps as `checksum`.
@@ -41,19 +40,15 @@ pub struct MigrationFile {
     /// Path of the SQL file from the repository's root.
     pub path: String,
     pub oid: Oid,
-    /// UTF-8; see [`MigrationFile::new`].
+    /// UTF-8; see [`Content::as_prisma_reads_it`].
     pub bytes: bytes::Bytes,
 }
 
 impl MigrationFile {
-    /// Takes a file as Prisma's CLI reads it: bytes that are not UTF-8 become U+FFFD, and that text is what is run and what is hashed.
-    pub fn new(name: impl Into<String>, path: impl Into<String>, oid: Oid, bytes: bytes::Bytes) -> Self {
-        let bytes = match String::from_utf8_lossy(&bytes) {
-            Cow::Borrowed(_) => bytes,
-            Cow::Owned(replaced) => bytes::Bytes::from(replaced),
-        };
-        let migration = Migration { name: name.into(), checksum: Checksum::of(&bytes) };
-        Self { migration, path: path.into(), oid, bytes }
+    pub fn new(name: impl Into<String>, path: impl Into<String>, oid: Oid, content: &Content) -> Self {
+        let (text, checksum) = content.as_prisma_reads_it();
+        let migration = Migration { name: name.into(), checksum: checksum.clone() };
+        Self { migration, path: path.into(), oid, bytes: text.clone() }
     }
 }
 

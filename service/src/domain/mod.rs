@@ -5,6 +5,7 @@ pub mod bookkeeping;
 pub mod branch;
 pub mod chain;
 pub mod config;
+pub mod content;
 pub mod detect;
 pub mod failure;
 pub mod findings;

@@ -77,7 +77,7 @@ pub enum Because {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
     Empty,
-    Layer(LayerKey),
+    Layer(LayerAtHand),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,7 +133,7 @@ fn build(inputs: &Inputs<'_>) -> (Start, Vec<Step>) {
     };
     let best = inputs.layers.iter().filter(usable).max_by_key(|layer| (layer.chain.len(), layer.seeded));
     let (start, from, seeded) = match best {
-        Some(layer) => (Start::Layer(layer.key.clone()), layer.chain.len(), layer.seeded),
+        Some(layer) => (Start::Layer(layer.clone()), layer.chain.len(), layer.seeded),
         None => (Start::Empty, 0, false),
     };
     // The base's part is run by itself, as production ran it: what its session was left in does not reach the pull request's own.
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(decide_with(Held::Applied(wanted.clone())), Decision::Keep);
         assert_eq!(decide_with(Held::Applied(base.clone())), Decision::Extend(2..3));
         let built = |because| {
-            let start = Start::Layer(seeded[0].key.clone());
+            let start = Start::Layer(seeded[0].clone());
             Decision::Build(Build { because, start, steps: vec![Step::Replay(2..3)] })
         };
         assert_eq!(decide_with(Held::Nothing), built(Because::First));
@@ -234,7 +234,7 @@ mod tests {
         let Decision::Build(build) = decide(&inputs(&Held::Nothing, &base, &wanted, &layers)) else {
             panic!()
         };
-        assert_eq!(build.start, Start::Layer(layers[1].key.clone()));
+        assert_eq!(build.start, Start::Layer(layers[1].clone()));
         assert_eq!(build.steps, [Step::Replay(1..2), Step::SeedBase, Step::Replay(2..3)]);
     }
 
@@ -277,8 +277,8 @@ mod tests {
                 Decision::Build(build) => {
                     let (mut done, mut seeded) = match &build.start {
                         Start::Empty => (0, false),
-                        Start::Layer(key) => {
-                            let layer = layers.iter().find(|layer| layer.key == *key).unwrap();
+                        Start::Layer(layer) => {
+                            prop_assert!(layers.contains(layer));
                             prop_assert!(layer.chain.is_prefix_of(&wanted));
                             (layer.chain.len(), layer.seeded)
                         }

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::chain::Checksum;
+use super::content::Content;
 use super::ids::Oid;
 use super::tree::{EntryKind, Tree, split};
 
@@ -41,8 +42,9 @@ pub struct SeededFile {
 }
 
 impl SeedFile {
-    pub fn new(path: impl Into<String>, oid: Oid, bytes: bytes::Bytes) -> Self {
-        Self { path: path.into(), checksum: Checksum::of(&bytes), oid, bytes }
+    pub fn new(path: impl Into<String>, oid: Oid, content: &Content) -> Self {
+        let (checksum, bytes) = (content.checksum().clone(), content.bytes().clone());
+        Self { path: path.into(), checksum, oid, bytes }
     }
 
     pub fn seeded(&self) -> SeededFile {
@@ -162,11 +164,8 @@ mod tests {
     use super::*;
 
     fn file(path: &str, content: &str) -> SeedFile {
-        SeedFile::new(
-            path,
-            entry(path, EntryKind::File).oid,
-            bytes::Bytes::copy_from_slice(content.as_bytes()),
-        )
+        let content = Content::new(bytes::Bytes::copy_from_slice(content.as_bytes()));
+        SeedFile::new(path, entry(path, EntryKind::File).oid, &content)
     }
 
     #[test]

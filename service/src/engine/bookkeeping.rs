@@ -1,6 +1,6 @@
 //! Reading back what a database says was applied to it.
 
-use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::Engine;
 use super::error::{EngineError, is_passing};
@@ -21,12 +21,35 @@ const ROWS: &str = "SELECT migration_name::text, checksum::text, (finished_at IS
     (rolled_back_at IS NOT NULL)::text, applied_steps_count::text, (logs IS NOT NULL)::text \
     FROM ONLY public._prisma_migrations ORDER BY started_at, finished_at, migration_name";
 
+/// A session of the branch's own role in which only the bookkeeping is read, never an administrator's: a pull request decides what stands under
+/// that name. It may be opened before what it is to verify is run: nothing that runs in another session changes what it means here.
+#[derive(Debug)]
+pub struct Ledger {
+    client: Client,
+    access: Access,
+}
+
 impl Engine {
-    /// The rows of `public._prisma_migrations` in the order in which they began; none where there is no such table.
-    ///
-    /// In a fresh session of the branch's own role, never an administrator's: a pull request decides what stands under that name.
+    /// Opens a session for reading a database's bookkeeping.
+    pub async fn ledger(&self, access: &Access) -> Result<Ledger, EngineError> {
+        Ok(Ledger { client: self.connect_as(access, OPTIONS).await?, access: access.clone() })
+    }
+
+    /// The rows of a database's bookkeeping, read in a fresh session.
     pub async fn bookkeeping(&self, access: &Access) -> Result<Vec<BookkeepingRow>, ReplayError> {
-        let client = self.connect_as(access, OPTIONS).await?;
+        self.ledger(access).await?.rows().await
+    }
+}
+
+impl Ledger {
+    /// Whether the session is over: SQL that ran as the same role may have ended it.
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// The rows of `public._prisma_migrations` in the order in which they began; none where there is no such table.
+    pub async fn rows(&self) -> Result<Vec<BookkeepingRow>, ReplayError> {
+        let Self { client, access } = self;
         let unreadable = |error: tokio_postgres::Error| match error.as_db_error() {
             Some(refused) if !is_passing(refused.code().code()) => {
                 let mut failure =

@@ -20,6 +20,11 @@ pub fn trash_name(id: &str) -> String {
     format!("{TRASH_PREFIX}{id}")
 }
 
+/// The same of an instance whose branch was closed.
+pub fn retired_name(id: &str) -> String {
+    format!("{TRASH_PREFIX}{id}_gone")
+}
+
 /// A database's identity: design invariant 4 for a branch, and the same idea for the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {

@@ -4,7 +4,7 @@ use tokio_postgres::Client;
 
 use super::error::EngineError;
 use super::ident::{Ident, InvalidIdent, Literal};
-use super::identity::{Identity, instance_name, trash_name};
+use super::identity::{Identity, instance_name, retired_name, trash_name};
 use super::layer::LayerNames;
 use super::{Engine, roles, takeover};
 use crate::domain::names;
@@ -33,6 +33,11 @@ impl InstanceNames {
     /// An instance's names after it was replaced.
     pub fn trash(id: &str) -> Result<Self, InvalidIdent> {
         Self::of(&trash_name(id))
+    }
+
+    /// An instance's names after its branch was closed; not those of what it had replaced.
+    pub fn retired(id: &str) -> Result<Self, InvalidIdent> {
+        Self::of(&retired_name(id))
     }
 
     /// How the owning role gets in.

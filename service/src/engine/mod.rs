@@ -25,6 +25,7 @@ use chrono::{DateTime, Utc};
 use deadpool_postgres::{Object, Pool};
 use tokio_postgres::Client;
 
+pub use bookkeeping::Ledger;
 pub use error::{EngineError, ErrorKind};
 pub use failure::ReplayError;
 pub use ident::{Ident, InvalidIdent, Literal};

@@ -76,14 +76,29 @@ impl Engine {
         let mut sql = String::new();
         if let Some(trash) = trash {
             self.close(&public.database).await?;
-            sql += &rename(public, trash);
-            sql += &format!("ALTER ROLE {} NOLOGIN; ALTER ROLE {} NOLOGIN;", trash.role, trash.reader);
+            sql += &rename_away(public, trash);
         }
         let client = self.client(&doing).await?;
         end_sessions(&client, &new.database).await?;
         sql += &rename(new, public);
         sql += &format!("COMMENT ON DATABASE {} IS {};", public.database, Literal(&identity.comment()));
         client.batch_execute(&sql).await.map_err(EngineError::refused(doing))
+    }
+
+    /// Takes an instance its place away: it gets the names in `trash`, and nobody gets in any more. One that has them already is left alone.
+    pub async fn retire(&self, public: &InstanceNames, trash: &InstanceNames) -> Result<(), EngineError> {
+        match self.place(&public.database).await? {
+            Place::Nothing => return Ok(()),
+            Place::Ours(_) => {}
+            Place::Foreign => {
+                let name = public.database.as_str().to_owned();
+                return Err(EngineError::NotOurs { what: "database", name });
+            }
+        }
+        self.close(&public.database).await?;
+        let doing = format!("retire the database {}", public.database);
+        let client = self.client(&doing).await?;
+        client.batch_execute(&rename_away(public, trash)).await.map_err(EngineError::refused(doing))
     }
 
     /// Updates what a database says of itself, as when its branch moves on to another commit in place.
@@ -146,6 +161,11 @@ fn rename(from: &InstanceNames, to: &InstanceNames) -> String {
         "ALTER DATABASE {} RENAME TO {}; ALTER ROLE {} RENAME TO {}; ALTER ROLE {} RENAME TO {};",
         from.database, to.database, from.role, to.role, from.reader, to.reader
     )
+}
+
+fn rename_away(from: &InstanceNames, trash: &InstanceNames) -> String {
+    let renamed = rename(from, trash);
+    format!("{renamed} ALTER ROLE {} NOLOGIN; ALTER ROLE {} NOLOGIN;", trash.role, trash.reader)
 }
 
 /// Ends every session in a database and waits until they are gone: renaming it would wait for them a tenth of a second at a time.

@@ -1,11 +1,11 @@
 //! Reads what a pull request is made of: both chains, the seeds and the configuration, from GitHub or a repository on disk, through the cache.
 
 use std::collections::{BTreeMap, HashMap};
-
-use bytes::Bytes;
+use std::sync::Arc;
 
 use crate::domain::chain::{Chain, MigrationFile};
 use crate::domain::config::Config;
+use crate::domain::content::Content;
 use crate::domain::detect::{self, Detected, Layout, Undetected};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::ids::Oid;
@@ -89,15 +89,17 @@ impl std::fmt::Debug for Reader<'_> {
 
 /// The trees that one reading looks at.
 struct Trees {
-    head: Tree,
-    merge_base: Tree,
-    tip: Tree,
+    head: Arc<Tree>,
+    merge_base: Arc<Tree>,
+    tip: Arc<Tree>,
 }
 
 impl Reader<'_> {
     pub async fn pull(&self, pull: &PullRequest) -> Result<Reading, ReadError> {
-        let comparison = self.source.compare(&pull.base_ref, &pull.head_sha).await?;
-        let trees = self.trees(&pull.head_sha, &comparison).await?;
+        let comparison = async { Ok(self.source.compare(&pull.base_ref, &pull.head_sha).await?) };
+        // A round trip to GitHub takes longer than all the rest: these two do not wait for each other.
+        let (comparison, head): (_, Arc<Tree>) = tokio::try_join!(comparison, self.tree(&pull.head_sha))?;
+        let trees = self.trees(head, &comparison).await?;
         let config = self.config(&trees.tip).await?;
         let detected = detect::detect(&config, &trees.head, &trees.merge_base).map_err(undetected)?;
         let databases = self.databases(&detected, &trees).await?;
@@ -115,25 +117,21 @@ impl Reader<'_> {
     }
 
     /// The trees of the commits, each read once however many of them are the same commit.
-    async fn trees(&self, head: &Oid, comparison: &Comparison) -> Result<Trees, ReadError> {
+    async fn trees(&self, head: Arc<Tree>, comparison: &Comparison) -> Result<Trees, ReadError> {
         let same = comparison.tip == comparison.merge_base;
-        let (head, merge_base, tip) =
-            tokio::try_join!(self.tree(head), self.tree(&comparison.merge_base), async {
-                if same { Ok(None) } else { self.tree(&comparison.tip).await.map(Some) }
-            })?;
+        let (merge_base, tip) = tokio::try_join!(self.tree(&comparison.merge_base), async {
+            if same { Ok(None) } else { self.tree(&comparison.tip).await.map(Some) }
+        })?;
         let tip = tip.unwrap_or_else(|| merge_base.clone());
         Ok(Trees { head, merge_base, tip })
     }
 
-    async fn tree(&self, commit: &Oid) -> Result<Tree, ReadError> {
-        let client = self.store.client().await?;
-        if let Some(tree) = objects::get_tree(&client, self.repository, commit).await? {
+    async fn tree(&self, commit: &Oid) -> Result<Arc<Tree>, ReadError> {
+        if let Some(tree) = objects::get_tree(self.store, self.repository, commit).await? {
             return Ok(tree);
         }
-        drop(client);
-        let tree = self.source.tree(commit).await?;
-        let client = self.store.client().await?;
-        objects::put_tree(&client, self.repository, commit, &tree).await?;
+        let tree = Arc::new(self.source.tree(commit).await?);
+        objects::put_tree(self.store, self.repository, commit, &tree).await?;
         Ok(tree)
     }
 
@@ -141,7 +139,7 @@ impl Reader<'_> {
     async fn config(&self, tip: &Tree) -> Result<Config, ReadError> {
         let Some(entry) = tip.find(CONFIG_PATH) else { return Ok(Config::default()) };
         let blobs = self.blobs(std::iter::once(wanted(entry))).await?;
-        Config::parse(&blobs[&entry.oid]).map_err(configuration)
+        Config::parse(blobs[&entry.oid].bytes()).map_err(configuration)
     }
 
     async fn databases(&self, detected: &Detected, trees: &Trees) -> Result<Vec<DatabaseReading>, ReadError> {
@@ -155,18 +153,16 @@ impl Reader<'_> {
     async fn blobs(
         &self,
         wanted: impl Iterator<Item = (Oid, Option<u64>)>,
-    ) -> Result<HashMap<Oid, Bytes>, ReadError> {
+    ) -> Result<HashMap<Oid, Content>, ReadError> {
         let wanted: BTreeMap<Oid, Option<u64>> = wanted.collect();
         let oids: Vec<Oid> = wanted.keys().cloned().collect();
-        let client = self.store.client().await?;
-        let mut blobs = objects::get_blobs(&client, &oids).await?;
+        let mut blobs = objects::get_blobs(self.store, &oids).await?;
         let missing: Vec<_> = wanted.into_iter().filter(|(oid, _)| !blobs.contains_key(oid)).collect();
-        drop(client);
         if !missing.is_empty() {
             let bytes = self.source.blobs(&missing).await?;
-            let client = self.store.client().await?;
-            let fetched: Vec<(Oid, Bytes)> = missing.into_iter().map(|(oid, _)| oid).zip(bytes).collect();
-            objects::put_blobs(&client, &fetched).await?;
+            let oids = missing.into_iter().map(|(oid, _)| oid);
+            let fetched: Vec<(Oid, Content)> = oids.zip(bytes.into_iter().map(Content::new)).collect();
+            objects::put_blobs(self.store, &fetched).await?;
             blobs.extend(fetched);
         }
         Ok(blobs)
@@ -208,9 +204,9 @@ impl<'a> ListedDatabase<'a> {
         migrations.chain(seeds).chain(self.lock_file.map(wanted)).collect::<Vec<_>>().into_iter()
     }
 
-    fn read(self, trees: &Trees, blobs: &HashMap<Oid, Bytes>) -> Result<DatabaseReading, ReadError> {
+    fn read(self, trees: &Trees, blobs: &HashMap<Oid, Content>) -> Result<DatabaseReading, ReadError> {
         if let Some(lock_file) = self.lock_file {
-            prisma::check_provider(&self.layout.migrations, &blobs[&lock_file.oid]).map_err(configuration)?;
+            prisma::check_provider(&self.layout.migrations, blobs[&lock_file.oid].bytes()).map_err(configuration)?;
         }
         let mut head = self.head.read(blobs);
         if head.migrations.is_empty() && head.broken.is_none() && self.lock_file.is_none() {
@@ -234,17 +230,17 @@ impl<'a> ListedSide<'a> {
         Self { chain: prisma::list(tree, directory_in(layout, tree)), seeds }
     }
 
-    fn read(self, blobs: &HashMap<Oid, Bytes>) -> Side {
+    fn read(self, blobs: &HashMap<Oid, Content>) -> Side {
         let migrations = read_chain(&self.chain, blobs);
         let seed =
-            |entry: &TreeEntry| SeedFile::new(&entry.path, entry.oid.clone(), blobs[&entry.oid].clone());
+            |entry: &TreeEntry| SeedFile::new(&entry.path, entry.oid.clone(), &blobs[&entry.oid]);
         Side { migrations, seeds: self.seeds.into_iter().map(seed).collect(), broken: self.chain.broken }
     }
 }
 
-fn read_chain(listing: &Listing, blobs: &HashMap<Oid, Bytes>) -> Vec<MigrationFile> {
+fn read_chain(listing: &Listing, blobs: &HashMap<Oid, Content>) -> Vec<MigrationFile> {
     let read = |file: &prisma::Listed| {
-        MigrationFile::new(&file.name, &file.path, file.oid.clone(), blobs[&file.oid].clone())
+        MigrationFile::new(&file.name, &file.path, file.oid.clone(), &blobs[&file.oid])
     };
     listing.migrations.iter().map(read).collect()
 }

@@ -1,11 +1,14 @@
 //! Removes branches until nothing is left of them: database, roles, credentials.
 
-use super::prepare::held_names;
+use super::prepare::{held_names, recorded_names};
 use super::{JobError, Worker};
 use crate::domain::branch::Branch;
+use crate::domain::job::Job;
 use crate::domain::state::BranchState;
+use crate::engine::InstanceNames;
 use crate::store::branches::{self, Change};
 use crate::store::instances::{self, InstanceState};
+use crate::store::jobs;
 
 impl Worker {
     /// Removes branches, with the reason that people are told.
@@ -20,26 +23,28 @@ impl Worker {
         Ok(())
     }
 
-    /// Drops all that stands for a branch that is being deleted. Can be repeated: what is gone already is no error.
+    /// Takes all that stands for a branch that is being deleted out of reach; it is dropped in the background, where waiting for the disk holds
+    /// nobody up. Can be repeated: what is gone already is no error.
     pub(super) async fn tear_down(&self, branch: &Branch) -> Result<(), JobError> {
         let client = self.store.client().await?;
+        let public = InstanceNames::of(&branch.database_name)?;
         for instance in instances::of_branch(&client, branch.id).await? {
-            self.engine.discard(&held_names(&instance.names)?).await?;
-            // One that was being published may have its place already.
-            if instance.state == InstanceState::Preparing {
-                self.engine
-                    .discard(&held_names(&instances::InstanceNames::both(&branch.database_name))?)
-                    .await?;
-                self.engine
-                    .discard(&held_names(&instances::InstanceNames::both(&crate::engine::trash_name(
-                        &instance.id,
-                    )))?)
-                    .await?;
+            let retired = InstanceNames::retired(&instance.id)?;
+            match instance.state {
+                InstanceState::Live => self.engine.retire(&public, &retired).await?,
+                InstanceState::Preparing => {
+                    self.engine.retire(&held_names(&instance.names)?, &retired).await?;
+                    // One that was being published may have its place already, and have sent the one before it to the trash.
+                    self.engine.retire(&public, &retired).await?;
+                    self.engine.discard(&InstanceNames::trash(&instance.id)?).await?;
+                }
+                _ => continue,
             }
-            instances::forget(&client, &instance.id).await?;
+            instances::trash(&client, &instance.id, &recorded_names(&retired)).await?;
         }
         let change = Change { reason: branch.reason.clone(), ..Change::default() };
         branches::transition(&client, branch.id, BranchState::Deleted, &change).await?;
+        jobs::enqueue(&client, &Job::EmptyTrash).await?;
         tracing::info!(branch = branch.id, database = branch.database_name, "removed a branch");
         Ok(())
     }

@@ -158,11 +158,24 @@ pub async fn promote(
 pub async fn trash(client: &impl GenericClient, id: &str, names: &InstanceNames) -> Result<(), StoreError> {
     let trashed = query(
         "record that an instance is trash",
-        "update instances set state = 'trash', database_name = $2, role_name = $3 where id = $1",
+        "update instances set state = 'trash', database_name = $2, role_name = $3,
+             password = null, reader_password = null
+         where id = $1",
     )
     .execute(client, &[&id, &names.database, &names.role])
     .await?;
     if trashed == 0 { Err(missing(id)) } else { Ok(()) }
+}
+
+/// Records an instance that nobody knew of as trash: one in which a layer could not be made.
+pub async fn abandon(client: &impl GenericClient, id: &str, names: &InstanceNames) -> Result<(), StoreError> {
+    query(
+        "record an abandoned instance",
+        "insert into instances (id, state, database_name, role_name) values ($1, 'trash', $2, $3)",
+    )
+    .execute(client, &[&id, &names.database, &names.role])
+    .await?;
+    Ok(())
 }
 
 /// All that is to be dropped, the oldest first.

@@ -42,6 +42,7 @@ pub struct Store {
     endpoint: Endpoint,
     pool: Pool,
     vault: Vault,
+    recent: objects::Recent,
 }
 
 impl Store {
@@ -49,7 +50,7 @@ impl Store {
     pub fn connect(url: &Secret, vault: Vault) -> Result<Self, ConnectError> {
         let endpoint = Endpoint::parse(url)?;
         let pool = endpoint.pool(POOL_SIZE);
-        Ok(Self { endpoint, pool, vault })
+        Ok(Self { endpoint, pool, vault, recent: objects::Recent::new() })
     }
 
     /// Brings the schema up to date; several processes may do so at once.

@@ -1,5 +1,7 @@
 //! The families of tables that need few words, and what holds for the store as a whole.
 
+use std::sync::Arc;
+
 use chrono::{TimeDelta, Utc};
 
 use super::deliveries::{NewDelivery, Receipt};
@@ -11,12 +13,12 @@ use super::test_support::TestStore;
 use super::test_support::fixtures::{branch, facts, oid, pull, stored_pull};
 use super::*;
 use crate::domain::chain::Chain;
+use crate::domain::content::Content;
 use crate::domain::ids::DatabaseLabel;
 use crate::domain::job::{Job, Lane};
 use crate::domain::layer::LayerKey;
 use crate::domain::report::Notice;
 use crate::domain::token::{Reach, Scope};
-use crate::domain::tree::Tree;
 
 const SHOP: &str = "acme/shop";
 
@@ -236,16 +238,21 @@ async fn a_layer_is_at_hand_once_it_is_complete_and_shared_by_its_content() {
 #[tokio::test]
 async fn git_s_objects_are_kept_by_their_hashes() {
     let test = TestStore::new().await;
-    let client = test.store.client().await.unwrap();
-    let blobs = [(oid('a'), bytes::Bytes::from_static(b"\x00\xff")), (oid('b'), bytes::Bytes::new())];
-    objects::put_blobs(&client, &blobs).await.unwrap();
-    objects::put_blobs(&client, &blobs).await.unwrap();
-    let found = objects::get_blobs(&client, &[oid('a'), oid('b'), oid('c')]).await.unwrap();
-    assert_eq!(found, blobs.into_iter().collect());
-    let tree = crate::domain::tree::tests::tree(&["m/migration_lock.toml", "m/1/migration.sql"]);
-    assert_eq!(objects::get_tree(&client, 7, &oid('a')).await.unwrap(), None::<Tree>);
-    objects::put_tree(&client, 7, &oid('a'), &tree).await.unwrap();
-    assert_eq!(objects::get_tree(&client, 7, &oid('a')).await.unwrap(), Some(tree));
+    let store = &test.store;
+    let blobs = [(oid('a'), &b"\x00\xff"[..]), (oid('b'), b"")]
+        .map(|(oid, bytes)| (oid, Content::new(bytes::Bytes::from_static(bytes))));
+    objects::put_blobs(store, &blobs).await.unwrap();
+    objects::put_blobs(store, &blobs).await.unwrap();
+    let tree = Arc::new(crate::domain::tree::tests::tree(&["m/migration_lock.toml", "m/1/migration.sql"]));
+    assert_eq!(objects::get_tree(store, 7, &oid('a')).await.unwrap(), None);
+    objects::put_tree(store, 7, &oid('a'), &tree).await.unwrap();
+    let restarted = Store { recent: objects::Recent::new(), ..store.clone() };
+    for store in [store, &restarted, &restarted] {
+        let found = objects::get_blobs(store, &[oid('a'), oid('b'), oid('c')]).await.unwrap();
+        assert_eq!(found, blobs.iter().cloned().collect());
+        assert_eq!(objects::get_tree(store, 7, &oid('a')).await.unwrap(), Some(tree.clone()));
+        assert_eq!(objects::get_tree(store, 8, &oid('a')).await.unwrap(), None);
+    }
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::chain::MigrationFile;
+use crate::domain::content::Content;
 use crate::embedded::tests::installations;
 use crate::embedded::{Embedded, EmbeddedSettings};
 
@@ -109,7 +110,7 @@ fn identity(sha: &str, generation: i32) -> Identity {
 
 fn migration(name: &str, sql: impl AsRef<[u8]>) -> MigrationFile {
     let oid = "ab".repeat(20).parse().unwrap();
-    MigrationFile::new(name, format!("m/{name}/migration.sql"), oid, Bytes::copy_from_slice(sql.as_ref()))
+    MigrationFile::new(name, format!("m/{name}/migration.sql"), oid, &Content::new(Bytes::copy_from_slice(sql.as_ref())))
 }
 
 async fn connect(engine: &Engine, access: &Access) -> Result<Client, crate::postgres::ConnectError> {

@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::outcome::{Published, Work};
 use super::{Order, Preparer, held, layer};
 use crate::domain::branch::Branch;
-use crate::domain::plan::{Build, Start, Step};
+use crate::domain::plan::{Build, LayerAtHand, Start, Step};
+use crate::domain::seed::SeedFile;
 use crate::engine::{Access, InstanceNames, InstanceSpec, LayerNames, Source};
 use crate::jobs::JobError;
 use crate::store::instances::{self, Taken};
@@ -31,21 +32,30 @@ impl Preparer<'_> {
         good_one_stands: bool,
     ) -> Result<Branch, JobError> {
         let generation = branch.generation + 1;
+        // That one was in the generation before.
+        work.ledger = None;
         let started = Instant::now();
         let Acquired { id, names, access } = self.acquire(order, branch, &build.start, &mut work).await?;
         work.acquire += started.elapsed();
         self.take_steps(order, &access, &mut work, &build.steps).await?;
         self.finish(order, &access, &mut work, true).await?;
+        work.ledger = None;
         if work.failure.is_some() && good_one_stands {
-            self.engine.discard(&names).await?;
+            // Dropping it waits for a checkpoint; the verdict does not wait for that.
             let client = self.store.client().await?;
-            instances::forget(&client, &id).await?;
+            instances::trash(&client, &id, &held::recorded_names(&names)).await?;
+            drop(client);
             return self.settle(order, branch, work, None, false).await;
         }
         let public = Self::place(branch)?;
         let trash = InstanceNames::trash(&id)?;
         self.engine.publish(&names, &public, &trash, &order.identity(generation)).await?;
-        self.settle(order, branch, work, Some(Published { id, generation }), true).await
+        let branch = self.settle(order, branch, work, Some(Published { id, generation }), true).await?;
+        if let Start::Layer(LayerAtHand { key, .. }) = &build.start {
+            let client = self.store.client().await?;
+            layers::touch(&client, key, order.pull.id.repository, &order.database.layout.label).await?;
+        }
+        Ok(branch)
     }
 
     /// A database of the branch's own: a spare, a clone of a layer, or an empty one.
@@ -56,23 +66,21 @@ impl Preparer<'_> {
         start: &Start,
         work: &mut Work<'_>,
     ) -> Result<Acquired, JobError> {
-        let client = self.store.client().await?;
-        let Start::Layer(key) = start else {
+        let Start::Layer(LayerAtHand { key, chain, seeded }) = start else {
             return self.create(order, branch, None).await;
         };
+        let client = self.store.client().await?;
         let spare = instances::take(&client, self.store.vault(), key, branch.id).await?;
-        let layer = layers::find(&client, key)
-            .await?
-            .ok_or_else(|| JobError::Retry(anyhow::anyhow!("the layer {key} was dropped meanwhile")))?;
-        layers::touch(&client, key, order.pull.id.repository, &order.database.layout.label).await?;
         drop(client);
-        work.came_with(layer.chain.len());
-        work.seeded.clone_from(&layer.seeded);
+        work.came_with(chain.len());
+        if *seeded {
+            work.seeded = order.database.base.seeds.iter().map(SeedFile::seeded).collect();
+        }
         metrics::counter!("offshoot_spares_asked_total", "found" => if spare.is_some() { "yes" } else { "no" })
             .increment(1);
         match spare {
             Some(spare) => self.admit(branch, spare).await,
-            None => self.create(order, branch, Some(&layer::names(&layer)?)).await,
+            None => self.create(order, branch, Some(&LayerNames::of(key)?)).await,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::domain::bookkeeping::{self, AppliedState};
 use crate::domain::branch::Branch;
 use crate::domain::plan::Held;
 use crate::domain::state::BranchState;
-use crate::engine::{InstanceNames, Place, ReplayError, Subject};
+use crate::engine::{InstanceNames, Ledger, Place, ReplayError, Subject};
 use crate::jobs::JobError;
 use crate::store::branches::Change;
 use crate::store::instances::{self, Instance};
@@ -27,10 +27,12 @@ pub(in crate::jobs) fn recorded_names(names: &InstanceNames) -> instances::Insta
 }
 
 impl Preparer<'_> {
-    /// Reads the live database's bookkeeping table, as the branch's own role. A database that is not there any more holds nothing.
-    pub(super) async fn held(&self, branch: &Branch) -> Result<Held, JobError> {
+    /// Reads the live database's bookkeeping table, as the branch's own role; with the session, to read it again. A database that is not there
+    /// any more holds nothing.
+    pub(super) async fn held(&self, branch: &Branch) -> Result<(Held, Option<Ledger>), JobError> {
         let client = self.store.client().await?;
-        let Some(live) = instances::live_of(&client, branch.id).await? else { return Ok(Held::Nothing) };
+        let nothing = (Held::Nothing, None);
+        let Some(live) = instances::live_of(&client, branch.id).await? else { return Ok(nothing) };
         let names = Self::place(branch)?;
         if self.engine.place(&names.database).await? == Place::Nothing {
             tracing::warn!(
@@ -40,23 +42,22 @@ impl Preparer<'_> {
             );
             self.engine.discard(&names).await?;
             instances::forget(&client, &live.id).await?;
-            return Ok(Held::Nothing);
+            return Ok(nothing);
         }
         // A publication that was cut off leaves it closed.
         self.engine.reopen(&names.database).await?;
         let credentials = branches::credentials(&client, self.store.vault(), branch.id).await?;
-        let rows = match self.engine.bookkeeping(&names.access(&credentials.password)).await {
-            Ok(rows) => rows,
+        let ledger = self.engine.ledger(&names.access(&credentials.password)).await?;
+        let held = match ledger.rows().await {
+            Ok(rows) => match bookkeeping::applied_chain(&rows) {
+                AppliedState::Clean(chain) => Held::Applied(chain),
+                AppliedState::Unfinished { migration, .. } => Held::Unfinished { migration: migration.name },
+            },
             // A table that cannot be read says nothing about what is there.
-            Err(ReplayError::Author { failure, .. }) => {
-                return Ok(Held::Unfinished { migration: failure.migration });
-            }
+            Err(ReplayError::Author { failure, .. }) => Held::Unfinished { migration: failure.migration },
             Err(ReplayError::Engine(error)) => return Err(error.into()),
         };
-        Ok(match bookkeeping::applied_chain(&rows) {
-            AppliedState::Clean(chain) => Held::Applied(chain),
-            AppliedState::Unfinished { migration, .. } => Held::Unfinished { migration: migration.name },
-        })
+        Ok((held, Some(ledger)))
     }
 
     /// Whether an instance that is recorded as preparing took its branch's place on the server before the record could say so;

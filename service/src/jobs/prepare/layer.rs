@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
-use super::{Order, Preparer, milliseconds};
+use super::{Order, Preparer, held, milliseconds};
 use crate::domain::bookkeeping;
 use crate::domain::chain::Chain;
 use crate::domain::detect::Layout;
@@ -17,10 +17,10 @@ use crate::engine::{
     Subject,
 };
 use crate::jobs::JobError;
-use crate::jobs::reading::Side;
+use crate::jobs::reading::{DatabaseReading, Side};
 use crate::secret::Secret;
-use crate::store::Store;
 use crate::store::layers::{self, Layer, NewLayer};
+use crate::store::{Store, instances};
 
 /// Whether the base brings data of its own.
 pub(super) fn has_seed(layout: &Layout, base: &Side) -> bool {
@@ -40,6 +40,18 @@ fn base_key(server: &Server, layout: &Layout, base: &Side) -> LayerKey {
 
 fn key(server: &Server, layout: &Layout, chain: &Chain, seed: Option<&SeedDigest>) -> LayerKey {
     LayerContent { server: &server.fingerprint(), extensions: &layout.extensions, chain, seed }.key()
+}
+
+/// The base's own layer, if it stands.
+pub(super) async fn of_base(
+    preparer: &Preparer<'_>,
+    database: &DatabaseReading,
+) -> Result<Option<LayerAtHand>, JobError> {
+    let DatabaseReading { layout, base, .. } = database;
+    let Some(key) = template_key(preparer.engine.server(), layout, base) else { return Ok(None) };
+    let client = preparer.store.client().await?;
+    let stands = layers::is_complete(&client, &key).await?;
+    Ok(stands.then(|| LayerAtHand { key, chain: base.chain(), seeded: has_seed(layout, base) }))
 }
 
 /// Those of the stored layers that hold what a clone for this base may start from: each is known by what would be in it.
@@ -141,12 +153,13 @@ impl Builder<'_> {
         let parent = self.parent().await?;
         self.record(&layer).await?;
         // What an earlier builder left when it died.
-        let instance = InstanceNames::new(&Uuid::new_v4().simple().to_string())?;
+        let id = Uuid::new_v4().simple().to_string();
+        let instance = InstanceNames::new(&id)?;
         match self.fill(&instance, parent.as_ref()).await {
             Ok(true) => {}
             other => {
-                self.preparer.engine.discard(&instance).await?;
                 let client = self.preparer.store.client().await?;
+                instances::abandon(&client, &id, &held::recorded_names(&instance)).await?;
                 layers::forget(&client, self.key).await?;
                 return other;
             }

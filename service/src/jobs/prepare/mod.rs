@@ -21,7 +21,7 @@ use crate::domain::branch::{Branch, Timings};
 use crate::domain::chain::{Chain, MigrationFile};
 use crate::domain::findings::{self, Finding};
 use crate::domain::ids::RepositoryName;
-use crate::domain::plan::{self, Decision, Held, Inputs};
+use crate::domain::plan::{self, Build, Decision, Held, Inputs, LayerAtHand, Start};
 use crate::domain::pull::PullRequest;
 use crate::domain::state::BranchState;
 use crate::engine::{Engine, Identity, InstanceNames, Subject};
@@ -143,14 +143,12 @@ impl Preparer<'_> {
     async fn carry_out(&self, order: &Order<'_>, branch: &Branch) -> Result<Branch, JobError> {
         let branch = &self.clear_leftovers(branch).await?;
         let started = Instant::now();
-        let held = self.held(branch).await?;
+        let (held, ledger) = self.held(branch).await?;
         let wanted = order.wanted();
         let chain = Chain::of(&wanted);
-        let mut decision = self.decide(order, branch, &held, &chain).await?;
-        if matches!(decision, Decision::Build(_)) && ensure_base(self, order).await? {
-            decision = self.decide(order, branch, &held, &chain).await?;
-        }
+        let decision = self.decide(order, branch, &held, &chain).await?;
         let mut work = Work::new(&wanted, order.findings(), started.elapsed());
+        work.ledger = ledger;
         match decision {
             Decision::Keep => self.in_place(order, branch, work, chain.len()..chain.len()).await,
             Decision::Extend(range) => self.in_place(order, branch, work, range).await,
@@ -165,6 +163,7 @@ impl Preparer<'_> {
         }
     }
 
+    /// Nearly every build starts from the base's own layer, which is made where it is missing; others are looked for only where that does not fit.
     async fn decide(
         &self,
         order: &Order<'_>,
@@ -172,19 +171,30 @@ impl Preparer<'_> {
         held: &Held,
         wanted: &Chain,
     ) -> Result<Decision, JobError> {
-        let client = self.store.client().await?;
         let database = order.database;
-        let stored = layers::at_hand(&client, order.pull.id.repository, &database.layout.label).await?;
-        let layers = layer::usable(self.engine.server(), &database.layout, &database.base, stored);
-        Ok(plan::decide(&Inputs {
-            held,
-            base: &database.base.chain(),
-            wanted,
-            layers: &layers,
-            base_has_seed: layer::has_seed(&database.layout, &database.base),
-            on_divergence: order.reading.detected.branch.on_divergence,
-            reset: branch.reset_requested,
-        }))
+        let base = database.base.chain();
+        let decide = |layers: &[LayerAtHand]| {
+            plan::decide(&Inputs {
+                held,
+                base: &base,
+                wanted,
+                layers,
+                base_has_seed: layer::has_seed(&database.layout, &database.base),
+                on_divergence: order.reading.detected.branch.on_divergence,
+                reset: branch.reset_requested,
+            })
+        };
+        let mut decision = decide(layer::of_base(self, database).await?.as_slice());
+        if starts_from_nothing(&decision) && ensure_base(self, order).await? {
+            decision = decide(layer::of_base(self, database).await?.as_slice());
+        }
+        if starts_from_nothing(&decision) {
+            let client = self.store.client().await?;
+            let stored = layers::at_hand(&client, order.pull.id.repository, &database.layout.label).await?;
+            let usable = layer::usable(self.engine.server(), &database.layout, &database.base, stored);
+            decision = decide(&usable);
+        }
+        Ok(decision)
     }
 
     /// Waits for work that may take long, unless something newer comes.
@@ -215,16 +225,22 @@ impl Preparer<'_> {
     /// Throws away what a crash left half-made, or finishes what it had published already. The branch as it is then.
     async fn clear_leftovers(&self, branch: &Branch) -> Result<Branch, JobError> {
         let client = self.store.client().await?;
-        for instance in instances::preparing_of(&client, branch.id).await? {
-            if !self.was_published(branch, &instance).await? {
-                let names = held::instance_names(&instance.names)?;
-                self.engine.discard(&names).await?;
-                instances::forget(&client, &instance.id).await?;
+        let leftovers = instances::preparing_of(&client, branch.id).await?;
+        for instance in &leftovers {
+            if !self.was_published(branch, instance).await? {
+                instances::trash(&client, &instance.id, &instance.names).await?;
             }
+        }
+        if leftovers.is_empty() {
+            return Ok(branch.clone());
         }
         let missing = || JobError::Retry(anyhow::anyhow!("branch {} is not stored any more", branch.id));
         branches::find_by_id(&client, branch.id).await?.ok_or_else(missing)
     }
+}
+
+fn starts_from_nothing(decision: &Decision) -> bool {
+    matches!(decision, Decision::Build(Build { start: Start::Empty, .. }))
 }
 
 /// Whether a branch's verdict is already about what is asked for.

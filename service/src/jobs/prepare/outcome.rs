@@ -10,6 +10,7 @@ use crate::domain::findings::Finding;
 use crate::domain::plan::Because;
 use crate::domain::seed::SeededFile;
 use crate::domain::state::BranchState;
+use crate::engine::Ledger;
 use crate::jobs::JobError;
 use crate::store::Store;
 use crate::store::branches::{self, Change};
@@ -23,6 +24,8 @@ pub(super) struct Work<'a> {
     pub seeded: Vec<SeededFile>,
     pub findings: Vec<Finding>,
     pub failure: Option<Failure>,
+    /// A session for verifying what was run, if one is open: in the live database, or in the new generation.
+    pub ledger: Option<Ledger>,
     pub acquire: Duration,
     pub migrate: Duration,
     pub seed: Duration,
@@ -43,6 +46,7 @@ impl<'a> Work<'a> {
             seeded: Vec::new(),
             findings,
             failure: None,
+            ledger: None,
             acquire,
             migrate: Duration::ZERO,
             seed: Duration::ZERO,

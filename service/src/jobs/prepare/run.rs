@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use super::outcome::Work;
 use super::{Order, Preparer};
-use crate::domain::bookkeeping;
+use crate::domain::bookkeeping::{self, BookkeepingRow};
 use crate::domain::branch::Branch;
 use crate::domain::chain::{Chain, Migration};
 use crate::domain::seed::{self, SeedFile};
-use crate::engine::{Access, ReplayError, Step};
+use crate::engine::{Access, Ledger, ReplayError, Step};
 use crate::jobs::JobError;
 use crate::store::branches;
 
@@ -27,7 +27,10 @@ impl Preparer<'_> {
         let started = Instant::now();
         let mut observe = |_: Step<'_>| {};
         let replay = self.engine.replay(access, &work.wanted[range], &mut observe);
-        let replayed = self.unless_superseded(replay).await?;
+        // The session that verifies is opened beside the one that runs: connecting takes longer than a small migration.
+        let both = async { tokio::join!(replay, self.ledger(access, work.ledger.take())) };
+        let (replayed, ledger) = self.unless_superseded(both).await?;
+        work.ledger = Some(ledger?);
         work.migrate += started.elapsed();
         match replayed {
             Ok(applied) => work.applied.extend(applied),
@@ -38,6 +41,33 @@ impl Preparer<'_> {
             Err(ReplayError::Engine(error)) => return Err(error.into()),
         }
         Ok(())
+    }
+
+    /// The session that is open already, or a new one.
+    async fn ledger(&self, access: &Access, open: Option<Ledger>) -> Result<Ledger, JobError> {
+        match open {
+            Some(ledger) => Ok(ledger),
+            None => Ok(self.engine.ledger(access).await?),
+        }
+    }
+
+    /// What the database says of itself. A session that was ended from within it is opened again.
+    async fn read_ledger(
+        &self,
+        access: &Access,
+        work: &mut Work<'_>,
+    ) -> Result<Vec<BookkeepingRow>, ReplayError> {
+        if let Some(ledger) = work.ledger.take() {
+            let read = ledger.rows().await;
+            if read.is_ok() || !ledger.is_closed() {
+                work.ledger = Some(ledger);
+                return read;
+            }
+        }
+        let ledger = self.engine.ledger(access).await?;
+        let read = ledger.rows().await;
+        work.ledger = Some(ledger);
+        read
     }
 
     /// Runs seed files, each in a transaction of its own, and remembers those that were run.
@@ -97,7 +127,7 @@ impl Preparer<'_> {
         work: &mut Work<'_>,
         count: usize,
     ) -> Result<(), JobError> {
-        let rows = match self.engine.bookkeeping(access).await {
+        let rows = match self.read_ledger(access, work).await {
             Ok(rows) => rows,
             Err(ReplayError::Author { mut failure, .. }) => {
                 failure.file.clone_from(&order.database.layout.migrations);
