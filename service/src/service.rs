@@ -27,6 +27,8 @@ use crate::webhook::{self, WebhookState};
 const GRACE: Duration = Duration::from_secs(10);
 /// The same for requests: a long poll is cut and asked again, and container engines kill after ten seconds.
 const HTTP_GRACE: Duration = Duration::from_secs(3);
+/// From the start until cloning is measured: whatever waited for the service goes first, and a short visit measures nothing.
+const CALIBRATE_AFTER: Duration = Duration::from_secs(30);
 /// Sessions for administration on the branch server.
 const ENGINE_POOL: usize = 16;
 /// Jobs at once that nobody waits for.
@@ -152,6 +154,7 @@ impl Service {
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(serve_http(socket, router, shutdown.clone()));
         tasks.spawn(work(worker, listener, shutdown.clone()));
+        tasks.spawn(calibrate_clones(servers.engine.clone(), shutdown.clone()));
         let client = servers.store.client().await?;
         // What was missed while nothing ran.
         jobs::enqueue(&client, &Job::Sweep).await?;
@@ -210,6 +213,26 @@ async fn serve_http(
         // Long polls and streams would keep it for minutes.
         () = too_long => Ok(()),
     }
+}
+
+/// Measures how the branch server clones best, once. Until then, and where it fails, a guess decides.
+async fn calibrate_clones(engine: Engine, shutdown: CancellationToken) -> anyhow::Result<()> {
+    if shutdown.run_until_cancelled(tokio::time::sleep(CALIBRATE_AFTER)).await.is_some() {
+        match engine.calibrate_clones(&shutdown).await {
+            Ok(methods) => tracing::info!(
+                small = %methods.choose(0),
+                large = %methods.choose(1 << 30),
+                larger_from_bytes = methods.turning_point(),
+                "measured how databases are cloned"
+            ),
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "how databases are cloned best could not be measured; a guess by size decides"
+            ),
+        }
+    }
+    shutdown.cancelled().await;
+    Ok(())
 }
 
 async fn work(worker: Worker, listener: Arc<Listener>, shutdown: CancellationToken) -> anyhow::Result<()> {

@@ -1,12 +1,74 @@
-//! Making databases: empty ones, and clones of others.
+//! Making databases: empty ones, and clones of others by the method that is the fastest here.
+
+mod calibrate;
+mod method;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio_postgres::Client;
+
+pub use method::{CloneCost, CloneMethod, CloneMethods};
 
 use super::Engine;
 use super::ident::Ident;
 use super::instance::Source;
 
+/// What is known of cloning on this server, shared by all who clone. Kept in memory: a server that moved to another file
+/// system is another one, and measuring it again takes a second or two in the background.
+#[derive(Debug, Clone)]
+pub(super) struct Cloning(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    methods: CloneMethods,
+    running: usize,
+    begun: u64,
+}
+
+/// A clone under way. Its time counts only if no other was under way: else it would be the queue's.
+struct Running<'c> {
+    cloning: &'c Cloning,
+    /// Which it was, if it began alone.
+    alone: Option<u64>,
+}
+
+impl Cloning {
+    pub(super) fn new(methods: &[CloneMethod]) -> Self {
+        Self(Arc::new(Mutex::new(State { methods: CloneMethods::new(methods), running: 0, begun: 0 })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing below panics half-way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self) -> Running<'_> {
+        let mut state = self.state();
+        state.running += 1;
+        state.begun += 1;
+        Running { cloning: self, alone: (state.running == 1).then_some(state.begun) }
+    }
+}
+
+impl Running<'_> {
+    fn was_alone(&self) -> bool {
+        self.alone == Some(self.cloning.state().begun)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.cloning.state().running -= 1;
+    }
+}
+
 impl Engine {
+    /// The server's methods with what was measured so far.
+    pub fn clone_methods(&self) -> CloneMethods {
+        self.cloning.state().methods.clone()
+    }
+
     /// Makes a database that only an administrator gets into (`CONNECTION LIMIT 0`), until PUBLIC has lost what every new database grants it.
     pub(super) async fn create_database(
         &self,
@@ -25,38 +87,65 @@ impl Engine {
         }
     }
 
-    /// A clone of a database in which nobody has a session, as `create_database` makes one.
+    /// A clone of a database in which nobody has a session, as `create_database` makes one. Leaves `file_copy_method` set in the session.
     pub(super) async fn clone_database(
         &self,
         client: &Client,
         database: &Ident,
         template: &Ident,
     ) -> Result<(), tokio_postgres::Error> {
-        let size = client
-            .query_one("select pg_catalog.pg_database_size($1::text::name) as size", &[&template.as_str()])
-            .await?
-            .get("size");
-        let copies_files = self.server.copies_files(size);
-        let clone = |copies_files| {
-            let strategy = self.server.strategy(copies_files);
-            format!("CREATE DATABASE {database} TEMPLATE {template} {strategy} CONNECTION LIMIT 0")
-        };
-        match client.batch_execute(&clone(copies_files)).await {
-            // A file system that cannot do what `file_copy_method` asks.
-            Err(error) if copies_files && is_copying_refused(&error) => {
-                tracing::warn!(
-                    database = database.as_str(),
-                    "files cannot be cloned here; copying through the WAL"
-                );
-                client.batch_execute(&clone(false)).await
+        let bytes = size(client, template).await?;
+        loop {
+            let method = self.cloning.state().methods.choose(bytes);
+            match self.clone_by(client, database, template, method, bytes).await {
+                Err(error) if is_refused(&error) && self.cloning.state().methods.rule_out(method) => {
+                    tracing::warn!(%method, %error, "files cannot be copied this way here; doing without it from now on");
+                }
+                outcome => return outcome,
             }
-            outcome => outcome,
         }
+    }
+
+    /// Clones by this method, and learns from how long it took.
+    pub(super) async fn clone_by(
+        &self,
+        client: &Client,
+        database: &Ident,
+        template: &Ident,
+        method: CloneMethod,
+        bytes: i64,
+    ) -> Result<(), tokio_postgres::Error> {
+        let running = self.cloning.begin();
+        let began = Instant::now();
+        let strategy = self.server.strategy(method);
+        let create = format!("CREATE DATABASE {database} TEMPLATE {template} {strategy} CONNECTION LIMIT 0");
+        match self.server.file_copy_method(method) {
+            Some(value) => {
+                let set = format!("SET file_copy_method = {value}");
+                // Sent together, in this order: two messages, because CREATE DATABASE must be alone in its own.
+                let (set, created) = tokio::join!(client.batch_execute(&set), client.batch_execute(&create));
+                created.and(set)?;
+            }
+            None => client.batch_execute(&create).await?,
+        }
+        if running.was_alone() {
+            self.cloning.state().methods.record(method, bytes, began.elapsed());
+        }
+        Ok(())
     }
 }
 
-/// System errors of copying, and `could not clone file` where it has no code of its own.
-fn is_copying_refused(error: &tokio_postgres::Error) -> bool {
-    let message = error.as_db_error().map_or("", |db| db.message());
-    message.contains("could not clone") || message.contains("could not copy")
+/// The database's size on disk in bytes.
+async fn size(client: &Client, database: &Ident) -> Result<i64, tokio_postgres::Error> {
+    let sql = "select pg_catalog.pg_database_size($1::text::name) as size";
+    Ok(client.query_one(sql, &[&database.as_str()]).await?.get("size"))
+}
+
+/// What copying files says where the file system cannot do it, and not where it is full (class 53).
+fn is_refused(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|db| {
+        let message = db.message();
+        (message.contains("could not clone") || message.contains("could not copy"))
+            && !db.code().code().starts_with("53")
+    })
 }

@@ -19,6 +19,20 @@ impl Engine {
         self.drop_role(&instance.role).await
     }
 
+    /// Whether nobody makes or removes this instance now.
+    pub async fn instance_is_unattended(&self, instance: &InstanceNames) -> Result<bool, EngineError> {
+        let doing = format!("ask whether {} is being made", instance.database);
+        let session = self.administrator.connect().await?;
+        let row = session
+            .query_one(
+                "select pg_catalog.pg_try_advisory_lock(pg_catalog.hashtextextended($1, 1)) as free",
+                &[&instance.database.as_str()],
+            )
+            .await
+            .map_err(EngineError::refused(doing))?;
+        Ok(row.get("free"))
+    }
+
     pub(super) async fn drop_database(&self, database: &Ident) -> Result<(), EngineError> {
         match self.place(database).await? {
             Place::Nothing => return Ok(()),

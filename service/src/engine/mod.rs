@@ -26,6 +26,7 @@ use deadpool_postgres::{Object, Pool};
 use tokio_postgres::Client;
 
 pub use bookkeeping::Ledger;
+pub use clone::{CloneCost, CloneMethod, CloneMethods};
 pub use error::{EngineError, ErrorKind};
 pub use failure::ReplayError;
 pub use ident::{Ident, InvalidIdent, Literal};
@@ -97,6 +98,7 @@ pub struct Engine {
     allowed_extensions: Vec<String>,
     pool: Pool,
     server: Server,
+    cloning: clone::Cloning,
     started_at: DateTime<Utc>,
 }
 
@@ -118,6 +120,7 @@ impl Engine {
             reserved,
             limits: settings.limits,
             allowed_extensions: settings.allowed_extensions,
+            cloning: clone::Cloning::new(server.clone_methods()),
             server,
             started_at,
         })

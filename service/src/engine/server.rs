@@ -2,15 +2,12 @@
 
 use tokio_postgres::Client;
 
+use super::clone::CloneMethod;
 use super::error::EngineError;
 use super::ident::Ident;
 
 const OLDEST: i32 = 140_000;
 const FIRST_WITH_STRATEGIES: i32 = 150_000;
-
-/// Below this, copying blocks through the WAL beats copying files with the two checkpoints that takes: 32 ms against
-/// 45 ms for 12 MB, 1,450 ms against 560 ms for 595 MB.
-const WAL_COPY_LIMIT: i64 = 32 * 1024 * 1024;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
@@ -18,6 +15,8 @@ pub struct Server {
     pub version_num: i32,
     /// Collation, character type and their provider, as new databases get them.
     locale: String,
+    /// Whether it can be asked for clones of files. Whether its file system then shares blocks is another matter.
+    clones_files: bool,
 }
 
 impl Server {
@@ -31,6 +30,8 @@ impl Server {
             .query_one(
                 "select current_setting('server_version_num')::int as version_num,
                         current_setting('server_version') as version, current_user::text as role,
+                        coalesce((select 'clone' = any(s.enumvals) from pg_catalog.pg_settings s
+                                  where s.name = 'file_copy_method'), false) as clones_files,
                         (select rolsuper from pg_catalog.pg_roles where rolname = current_user) as superuser,
                         concat_ws(' ', d.datcollate, d.datctype, row_to_json(d)->>'datlocprovider',
                                   row_to_json(d)->>'daticulocale', row_to_json(d)->>'datlocale') as locale
@@ -46,19 +47,33 @@ impl Server {
         if !facts.get::<_, bool>("superuser") {
             return Err(EngineError::NotSuperuser { role: facts.get("role") });
         }
-        Ok(Self { version_num, locale: facts.get("locale") })
+        Ok(Self { version_num, locale: facts.get("locale"), clones_files: facts.get("clones_files") })
     }
 
-    pub(super) fn copies_files(&self, template_bytes: i64) -> bool {
-        self.version_num >= FIRST_WITH_STRATEGIES && template_bytes > WAL_COPY_LIMIT
+    /// The ways in which it can be told to clone a database.
+    pub(super) fn clone_methods(&self) -> &'static [CloneMethod] {
+        match (self.version_num >= FIRST_WITH_STRATEGIES, self.clones_files) {
+            (false, _) => &[CloneMethod::CopyFiles],
+            (true, false) => &[CloneMethod::WalLog, CloneMethod::CopyFiles],
+            (true, true) => &[CloneMethod::WalLog, CloneMethod::CopyFiles, CloneMethod::CloneFiles],
+        }
     }
 
     /// The `STRATEGY` of a clone; none before 15, which only knows how to copy files.
-    pub(super) fn strategy(&self, copies_files: bool) -> &'static str {
-        match (self.version_num >= FIRST_WITH_STRATEGIES, copies_files) {
+    pub(super) fn strategy(&self, method: CloneMethod) -> &'static str {
+        match (self.version_num >= FIRST_WITH_STRATEGIES, method) {
             (false, _) => "",
-            (true, true) => "STRATEGY FILE_COPY",
-            (true, false) => "STRATEGY WAL_LOG",
+            (true, CloneMethod::WalLog) => "STRATEGY WAL_LOG",
+            (true, CloneMethod::CopyFiles | CloneMethod::CloneFiles) => "STRATEGY FILE_COPY",
+        }
+    }
+
+    /// What the session's `file_copy_method` has to be, where it matters and the server has it (18).
+    pub(super) fn file_copy_method(&self, method: CloneMethod) -> Option<&'static str> {
+        match method {
+            CloneMethod::CopyFiles if self.clones_files => Some("copy"),
+            CloneMethod::CloneFiles => Some("clone"),
+            CloneMethod::CopyFiles | CloneMethod::WalLog => None,
         }
     }
 }
@@ -96,15 +111,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn big_templates_are_copied_by_file_where_the_server_can() {
-        let server = |version_num| Server { version_num, locale: "C".to_owned() };
-        let strategy = |version_num, bytes| {
-            let server = server(version_num);
-            server.strategy(server.copies_files(bytes))
+    fn each_version_is_told_what_it_understands() {
+        let server = |version_num, clones_files| Server { version_num, locale: "C".to_owned(), clones_files };
+        let told = |server: Server| {
+            let methods = server.clone_methods().iter();
+            methods
+                .map(|&method| (server.strategy(method), server.file_copy_method(method)))
+                .collect::<Vec<_>>()
         };
-        assert_eq!(strategy(180_006, 12 << 20), "STRATEGY WAL_LOG");
-        assert_eq!(strategy(180_006, 595 << 20), "STRATEGY FILE_COPY");
-        assert_eq!(strategy(140_010, 595 << 20), "");
-        assert_eq!(server(180_006).fingerprint(), "180006 C");
+        assert_eq!(told(server(140_010, false)), [("", None)]);
+        assert_eq!(told(server(170_011, false)), [("STRATEGY WAL_LOG", None), ("STRATEGY FILE_COPY", None)]);
+        assert_eq!(
+            told(server(180_006, true)),
+            [
+                ("STRATEGY WAL_LOG", None),
+                ("STRATEGY FILE_COPY", Some("copy")),
+                ("STRATEGY FILE_COPY", Some("clone"))
+            ]
+        );
+        assert_eq!(server(180_006, true).fingerprint(), "180006 C");
     }
 }

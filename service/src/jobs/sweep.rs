@@ -66,6 +66,10 @@ impl Worker {
                 continue;
             }
             let names = InstanceNames::of(&database.name)?;
+            // What cloning costs is measured with databases that only the measuring session knows of.
+            if !self.engine.instance_is_unattended(&names).await? {
+                continue;
+            }
             self.engine.discard(&names).await?;
             tracing::warn!(database = database.name, "dropped a database that nothing stands for");
         }

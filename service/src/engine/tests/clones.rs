@@ -1,0 +1,72 @@
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+
+#[tokio::test]
+async fn every_method_is_measured_with_databases_that_are_gone_afterwards() {
+    on_each_server(async |engine| {
+        let before = engine.clone_methods();
+        assert!(before.methods().all(|method| before.cost(method).is_none()));
+        stop_in_the_middle(engine).await;
+        let measured = engine.calibrate_clones(&CancellationToken::new()).await.unwrap();
+        for method in engine.server().clone_methods() {
+            let cost = measured.cost(*method).unwrap();
+            assert!(cost.of(7 << 20) > 0.0, "{method}: {cost:?}");
+        }
+        assert_eq!(measured, engine.clone_methods(), "whoever clones next uses it");
+        let chosen = measured.choose(1 << 30);
+        assert!(engine.server().clone_methods().contains(&chosen));
+        assert_eq!(scratch(engine).await, Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_clone_by_each_method_is_the_same_database() {
+    on_each_server(async |engine| {
+        let made = make(engine, Source::Empty).await;
+        let client = connect(engine, &made.access).await.unwrap();
+        client.batch_execute("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS i").await.unwrap();
+        drop(client);
+        let administrator = engine.client("clone").await.unwrap();
+        for method in engine.server().clone_methods() {
+            let copy = InstanceNames::new(&Uuid::new_v4().simple().to_string()).unwrap();
+            engine
+                .clone_by(&administrator, &copy.database, &made.names.database, *method, 0)
+                .await
+                .unwrap_or_else(|error| panic!("{method}: {error:?}"));
+            let inside = engine.client_in(&copy.database).await.unwrap();
+            let sum = inside.query_one("SELECT sum(i)::int AS sum FROM public.kept", &[]).await.unwrap();
+            assert_eq!(sum.get::<_, i32>("sum"), 500_500, "{method}");
+            drop(inside);
+            engine.discard(&copy).await.unwrap();
+        }
+    })
+    .await;
+}
+
+/// Measuring that is told to stop is gone as well, and a sweep passes it by while it is there.
+async fn stop_in_the_middle(engine: &Engine) {
+    let stop = CancellationToken::new();
+    let begun = async {
+        while scratch(engine).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        for name in scratch(engine).await {
+            let names = InstanceNames::of(&name).unwrap();
+            assert!(!engine.instance_is_unattended(&names).await.unwrap(), "{name}");
+        }
+        stop.cancel();
+    };
+    let begun = tokio::time::timeout(Duration::from_secs(60), begun);
+    let (measured, begun) = tokio::join!(engine.calibrate_clones(&stop), begun);
+    measured.unwrap();
+    begun.unwrap();
+    assert_eq!(scratch(engine).await, Vec::<String>::new());
+}
+
+/// The databases of a measuring. Other tests' instances have no such ends.
+async fn scratch(engine: &Engine) -> Vec<String> {
+    let databases = engine.inventory().await.unwrap().into_iter().map(|database| database.name);
+    databases.filter(|name| name.ends_with("_a") || name.ends_with("_b")).collect()
+}
