@@ -41,9 +41,9 @@ impl Engine {
         let scratch = Scratch::new()?;
         let measured = stop.run_until_cancelled(self.measure(&scratch)).await;
         // The sessions that hold the locks are gone by now, or finish what they had begun.
-        self.discard(&scratch.copy).await?;
-        self.discard(&scratch.filled).await?;
+        let tidied = [self.discard(&scratch.copy).await, self.discard(&scratch.filled).await];
         measured.transpose()?;
+        tidied.into_iter().collect::<Result<(), _>>()?;
         Ok(self.clone_methods())
     }
 
