@@ -42,6 +42,7 @@ test: test-tools lint ## all checks, from a clean checkout: set-up, lint, every 
 test-tools:
 	@scripts/stage "PostgreSQL" scripts/setup postgres 18 15
 	@scripts/stage "npm packages" scripts/setup node-tools
+	@scripts/stage "mkfs.xfs" scripts/setup storage
 	@scripts/stage "Docker" scripts/setup docker
 	@scripts/stage "images" scripts/setup images 18 15
 

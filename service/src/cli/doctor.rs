@@ -1,6 +1,9 @@
 //! `offshoot doctor`: is everything in place, and what is to be done where it is not.
 
+mod cloning;
+
 use console::style;
+use tokio_util::sync::CancellationToken;
 
 use super::{Exit, Stop};
 use crate::config::ServeArgs;
@@ -19,7 +22,7 @@ struct Finding {
 pub(super) async fn run(args: ServeArgs) -> Result<Exit, Stop> {
     telemetry::log(true);
     let mut findings = settings(&args);
-    findings.push(servers(&args).await);
+    findings.extend(servers(&args).await);
     findings.extend(github(&args).await);
     for finding in &findings {
         match &finding.verdict {
@@ -62,26 +65,40 @@ fn settings(args: &ServeArgs) -> Vec<Finding> {
     ]
 }
 
-/// Both servers, their versions and the privileges on them. An embedded one is started for the look, unless a service runs on it.
-async fn servers(args: &ServeArgs) -> Finding {
+/// Both servers, their versions and the privileges on them, and how clones are made there. An embedded one is started for the look,
+/// unless a service runs on it.
+async fn servers(args: &ServeArgs) -> Vec<Finding> {
     let what = "databases";
-    let verdict = match Servers::connect(&args.databases).await {
-        Ok(servers) => {
-            let found = format!(
-                "control schema current; branch server PostgreSQL {}, as a superuser",
-                version(&servers)
-            );
-            let stopped = servers.stop().await;
-            stopped.map(|()| found).map_err(|error| format!("{error:#}"))
+    let servers = match Servers::connect(&args.databases).await {
+        Ok(servers) => servers,
+        Err(error) => {
+            let verdict = match error.downcast_ref::<EmbeddedError>() {
+                Some(EmbeddedError::InUse { .. }) => Ok("a running service has the embedded PostgreSQL; ask its /readyz, and its log for how it clones".to_owned()),
+                _ => Err(format!("{error:#}")),
+            };
+            return vec![Finding { what, verdict }];
         }
-        Err(error) => match error.downcast_ref::<EmbeddedError>() {
-            Some(EmbeddedError::InUse { .. }) => {
-                Ok("a running service has the embedded PostgreSQL; ask its /readyz".to_owned())
-            }
-            _ => Err(format!("{error:#}")),
-        },
     };
-    Finding { what, verdict }
+    let found =
+        format!("control schema current; branch server PostgreSQL {}, as a superuser", version(&servers));
+    let clones = clones(args, &servers).await;
+    let stopped = servers.stop().await.map(|()| found).map_err(|error| format!("{error:#}"));
+    vec![Finding { what, verdict: stopped }, clones]
+}
+
+/// Measured now: what a service measured lives in that service.
+async fn clones(args: &ServeArgs, servers: &Servers) -> Finding {
+    let own = servers.embedded.is_some() && args.databases.branch_server_url.is_none();
+    let host = cloning::Host {
+        version_num: servers.engine.server().version_num,
+        embedded: own.then_some(args.databases.data_dir.as_path()),
+    };
+    let measured = servers.engine.calibrate_clones(&CancellationToken::new()).await;
+    let verdict = match measured {
+        Ok(methods) => Ok(cloning::describe(&methods, &host)),
+        Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
+    };
+    Finding { what: "clones", verdict }
 }
 
 fn version(servers: &Servers) -> String {

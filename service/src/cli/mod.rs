@@ -8,6 +8,7 @@ mod doctor;
 mod preview;
 mod print;
 mod serve;
+mod storage;
 mod token;
 mod url;
 
@@ -42,6 +43,9 @@ enum Command {
     Token(token::Command),
     /// Check settings, servers, privileges and GitHub, and say how to mend what is wrong
     Doctor(Box<crate::config::ServeArgs>),
+    /// Give the embedded PostgreSQL a file system on which clones share blocks
+    #[command(subcommand)]
+    Storage(storage::Command),
     /// Ask a running service whether it lives, for container health checks
     #[command(hide = true)]
     Health(serve::HealthArgs),
@@ -102,6 +106,7 @@ pub async fn run() -> ExitCode {
         Command::Branch(command) => branch::run(command).await,
         Command::Token(command) => token::run(command).await,
         Command::Doctor(args) => doctor::run(*args).await,
+        Command::Storage(command) => storage::run(&command),
         Command::Health(args) => serve::health(args).await,
     };
     match ended {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::error::EmbeddedError;
 use super::find::Installation;
 use super::user::{ServerUser, command};
+use super::volume::Volume;
 use crate::secret::Secret;
 
 pub(super) const SUPERUSER: &str = "offshoot";
@@ -22,7 +23,11 @@ pub(super) struct Cluster {
 impl Cluster {
     /// Makes the directory, and keeps other processes out of it while the file lives.
     pub(super) fn open(data_dir: &Path) -> Result<(Self, File), EmbeddedError> {
-        let directory = data_dir.join("embedded");
+        let volume = Volume::of(data_dir)?;
+        if volume.is_unmounted() {
+            return Err(EmbeddedError::Unmounted { image: volume.image() });
+        }
+        let directory = volume.mount_point();
         fs::create_dir_all(&directory).map_err(EmbeddedError::file("create", &directory))?;
         let directory = directory.canonicalize().map_err(EmbeddedError::file("open", &directory))?;
         let path = directory.join("lock");

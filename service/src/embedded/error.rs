@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::volume::VolumeError;
 use crate::postgres::ConnectError;
 
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,13 @@ pub enum EmbeddedError {
         path = path.display(), closed = closed.display()
     )]
     Unreachable { path: PathBuf, closed: PathBuf, user: String },
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
+    #[error(
+        "the server's data is in {image}, which is not mounted; run `offshoot storage mount` as root (and see to it that /etc/fstab mounts it)",
+        image = image.display()
+    )]
+    Unmounted { image: PathBuf },
     #[error("{command} failed: {output}{}", log_hint(log.as_deref()))]
     Command { command: String, output: String, log: Option<PathBuf> },
     #[error("cannot {doing} {path}", path = path.display())]

@@ -4,6 +4,7 @@ mod cluster;
 mod error;
 mod find;
 mod user;
+pub mod volume;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

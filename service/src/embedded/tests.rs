@@ -71,3 +71,106 @@ async fn a_wrong_password_and_a_refused_statement_leave_no_sql_in_the_log() {
         assert!(!text.contains("a secret") && !text.contains("nowhere"), "{text}");
     }
 }
+
+/// Needs root and mkfs.xfs, as `make test` has them in its container.
+#[tokio::test]
+async fn on_a_volume_of_its_own_a_clone_shares_its_template_s_blocks() {
+    let Some(mounted) = MountedVolume::make() else { return };
+    let settings = EmbeddedSettings { data_dir: mounted.directory.path().to_owned(), postgres_bin: None };
+    let server = Embedded::start(&settings).await.unwrap();
+    if server.installation.major < 18 {
+        eprintln!("SKIPPED: only PostgreSQL 18 clones files, and this is {}", server.version());
+        return;
+    }
+    let client = postgres::connect(&server.administrator_url()).await.unwrap();
+    client.batch_execute("CREATE DATABASE large").await.unwrap();
+    let large = server.administrator_url().expose().replace("/postgres?", "/large?");
+    let inside = postgres::connect(&Secret::new(&large)).await.unwrap();
+    let fill = "CREATE TABLE t AS SELECT repeat(md5(i::text), 31) FROM generate_series(1, 64000) AS i";
+    inside.batch_execute(fill).await.unwrap();
+    drop(inside);
+
+    let engine = crate::engine::Engine::connect(crate::engine::EngineSettings {
+        administrator_url: server.administrator_url(),
+        address: None,
+        control_database: None,
+        limits: crate::engine::Limits::default(),
+        allowed_extensions: Vec::new(),
+        pool_size: 2,
+    })
+    .await
+    .unwrap();
+    let measured = engine.calibrate_clones(&tokio_util::sync::CancellationToken::new()).await.unwrap();
+    assert_eq!(measured.shares_blocks(), Some(true), "{measured:?}");
+    assert_eq!(measured.choose(1 << 30), crate::engine::CloneMethod::CloneFiles, "{measured:?}");
+
+    client.batch_execute("CHECKPOINT").await.unwrap();
+    let free = || mounted.volume.standing().unwrap().free.unwrap().0;
+    let before = free();
+    client.batch_execute("SET file_copy_method = clone").await.unwrap();
+    client.batch_execute("CREATE DATABASE copy TEMPLATE large STRATEGY FILE_COPY").await.unwrap();
+    let row = client.query_one("SELECT pg_database_size('copy') AS size", &[]).await.unwrap();
+    let (size, taken) = (row.get::<_, i64>("size") as u64, before.saturating_sub(free()));
+    assert!(size > 64 << 20, "{size}");
+    assert!(taken < size / 4, "a clone of {size} bytes took {taken}");
+    engine.end_sessions();
+    drop(client);
+    server.stop().await.unwrap();
+}
+
+/// A small volume in a directory that goes when this does.
+struct MountedVolume {
+    volume: volume::Volume,
+    directory: tempfile::TempDir,
+}
+
+impl MountedVolume {
+    /// None, and said so, where this machine cannot have one.
+    fn make() -> Option<Self> {
+        let directory = data_dir();
+        let made = volume::Volume::of(directory.path()).unwrap();
+        let wish = volume::Wish::Create("1G".parse().unwrap());
+        match made.bring_about(wish) {
+            Ok(steps) => assert_eq!(steps.len(), 3),
+            Err(volume::VolumeError::Refused(
+                why
+                @ (volume::Refusal::NotRoot | volume::Refusal::NoTool | volume::Refusal::NotNeeded { .. }),
+            )) => {
+                eprintln!("SKIPPED: {why}");
+                return None;
+            }
+            // A container without the right to mount.
+            Err(volume::VolumeError::Command { command, output }) if command.starts_with("mount") => {
+                eprintln!("SKIPPED: `{command}`: {output}");
+                return None;
+            }
+            Err(error) => panic!("{error}"),
+        }
+        let mounted = Self { volume: made, directory };
+        assert_eq!(mounted.volume.bring_about(wish).unwrap(), [], "it stands");
+        let image = mounted.volume.image().metadata().unwrap();
+        assert_eq!(image.permissions().mode() & 0o777, 0o600, "every database is in it");
+        mounted.is_missed_when_it_is_not_mounted();
+        Some(mounted)
+    }
+
+    /// A start before the mount would begin a second server in the directory below.
+    fn is_missed_when_it_is_not_mounted(&self) {
+        self.unmount();
+        let missed = Cluster::open(self.directory.path());
+        assert!(matches!(missed, Err(EmbeddedError::Unmounted { .. })), "{missed:?}");
+        assert_eq!(self.volume.bring_about(volume::Wish::Mount).unwrap(), [volume::Step::Mount]);
+    }
+
+    fn unmount(&self) {
+        let status = std::process::Command::new("umount").arg(self.volume.mount_point()).status();
+        assert!(status.unwrap().success());
+    }
+}
+
+impl Drop for MountedVolume {
+    fn drop(&mut self) {
+        // A server that a failed test left may still be on it: lazily, so that the directory can go.
+        _ = std::process::Command::new("umount").arg("--lazy").arg(self.volume.mount_point()).status();
+    }
+}
