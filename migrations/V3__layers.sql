@@ -6,16 +6,6 @@ alter table layers
     -- What it takes to build it anew: extensions, and each file's path and git object. None for one from before this was kept.
     add column recipe jsonb;
 
--- The layer of each base's tip, which the next pull request starts from.
-create table templates (
-    repository bigint not null references repositories (github_id),
-    database text not null,
-    key text not null,
-    since timestamptz not null default now(),
-    primary key (repository, database)
-);
-create index templates_by_key on templates (key);
-
 -- The layer of the branch's merge base: needed for as long as the pull request is open.
 alter table branches add column base_layer text;
 create index branches_by_base_layer on branches (base_layer) where state <> 'deleted';

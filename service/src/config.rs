@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 
+use crate::domain::size::ByteSize;
 use crate::github::{Credentials, GithubSettings};
 use crate::secret::{Secret, Vault};
 
@@ -36,6 +37,10 @@ pub struct ServeArgs {
     /// Spares for a template while many pull requests come
     #[arg(long, env = "OFFSHOOT_POOL_MAX", default_value_t = 16, value_name = "NUMBER")]
     pub pool_max: usize,
+
+    /// Disk space for layers; what is used least goes first, but for what open pull requests need
+    #[arg(long, env = "OFFSHOOT_LAYER_BUDGET", default_value = "20G", value_name = "SIZE")]
+    pub layer_budget: ByteSize,
 
     #[command(flatten)]
     pub databases: DatabaseArgs,

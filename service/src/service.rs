@@ -137,6 +137,7 @@ impl Service {
             github: github.clone(),
             public_url: public_url.clone(),
             pool: PoolLimits { floor: args.pool_size, ceiling: args.pool_max },
+            layer_budget: args.layer_budget,
         };
         let app = App {
             store: servers.store.clone(),

@@ -24,6 +24,10 @@ pub enum Job {
     EmptyTrash,
     /// Compare the store, the branch server and GitHub, and mend what differs.
     Sweep,
+    /// Drop the layers that nobody needs and that there is no room for.
+    TrimLayers,
+    /// Compare the layer whose turn it is with a replay from empty.
+    CheckLayer,
 }
 
 /// Which workers do a job: those that somebody waits for are never behind those that nobody waits for.
@@ -40,7 +44,7 @@ impl Lane {
     pub fn kinds(self) -> &'static [&'static str] {
         match self {
             Self::Foreground => &["reconcile_pull", "report_pull", "sync_repository", "sync_installation"],
-            Self::Background => &["follow_base", "refill_pool", "empty_trash", "sweep"],
+            Self::Background => &["follow_base", "refill_pool", "empty_trash", "sweep", "trim_layers", "check_layer"],
         }
     }
 
@@ -61,6 +65,8 @@ impl Job {
             Self::RefillPool(_) => "refill_pool",
             Self::EmptyTrash => "empty_trash",
             Self::Sweep => "sweep",
+            Self::TrimLayers => "trim_layers",
+            Self::CheckLayer => "check_layer",
         }
     }
 
@@ -71,7 +77,7 @@ impl Job {
             Self::SyncRepository(id) | Self::SyncInstallation(id) => id.to_string(),
             Self::FollowBase { repository, tip } => format!("{repository}@{tip}"),
             Self::RefillPool(layer) => layer.to_string(),
-            Self::EmptyTrash | Self::Sweep => String::new(),
+            Self::EmptyTrash | Self::Sweep | Self::TrimLayers | Self::CheckLayer => String::new(),
         }
     }
 
@@ -83,7 +89,8 @@ impl Job {
             Self::SyncRepository(_) | Self::SyncInstallation(_) => 10,
             Self::FollowBase { .. } => 15,
             Self::RefillPool(_) => 16,
-            Self::EmptyTrash | Self::Sweep => 20,
+            Self::EmptyTrash | Self::Sweep | Self::TrimLayers => 20,
+            Self::CheckLayer => 30,
         }
     }
 
@@ -105,6 +112,8 @@ impl Job {
             "refill_pool" => Self::RefillPool(LayerKey::recorded(subject)),
             "empty_trash" => Self::EmptyTrash,
             "sweep" => Self::Sweep,
+            "trim_layers" => Self::TrimLayers,
+            "check_layer" => Self::CheckLayer,
             _ => return Err(InvalidId::new(kind, "a kind of job")),
         })
     }
@@ -133,6 +142,8 @@ mod tests {
             Job::RefillPool(LayerKey::recorded("ab".repeat(32))),
             Job::EmptyTrash,
             Job::Sweep,
+            Job::TrimLayers,
+            Job::CheckLayer,
         ] {
             assert!(Lane::of_kind(job.kind()).is_some(), "{job} is nobody's");
             assert_eq!(Job::parse(job.kind(), &job.subject()), Ok(job));

@@ -5,6 +5,7 @@ mod clone;
 mod discard;
 mod error;
 mod failure;
+mod fingerprint;
 mod hints;
 mod ident;
 mod identity;

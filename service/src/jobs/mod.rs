@@ -1,6 +1,7 @@
 //! The jobs: each decides from stored state what is to be done, and ties the adapters together to do it.
 
 pub mod absorb;
+mod check_layer;
 mod empty_trash;
 mod error;
 mod follow_base;
@@ -14,6 +15,7 @@ pub mod schedule;
 mod sweep;
 mod sync;
 mod teardown;
+mod trim_layers;
 
 use std::sync::Arc;
 
@@ -23,6 +25,7 @@ pub use error::JobError;
 
 use crate::domain::job::Job;
 use crate::domain::pool::PoolLimits;
+use crate::domain::size::ByteSize;
 use crate::engine::Engine;
 use crate::github::Github;
 use crate::queue::{Claim, Handler, Outcome};
@@ -38,6 +41,8 @@ pub struct Worker {
     pub public_url: Arc<str>,
     /// Between what and what each template's pool of spares is sized.
     pub pool: PoolLimits,
+    /// For all layers together.
+    pub layer_budget: ByteSize,
 }
 
 #[async_trait]
@@ -52,6 +57,8 @@ impl Handler for Worker {
             Job::RefillPool(layer) => self.refill_pool(&layer).await,
             Job::EmptyTrash => self.empty_trash().await,
             Job::Sweep => self.sweep().await,
+            Job::TrimLayers => self.trim_layers().await,
+            Job::CheckLayer => self.check_layer(claim).await,
         };
         match done {
             Ok(()) => Outcome::Done,

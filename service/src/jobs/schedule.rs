@@ -7,7 +7,12 @@ use crate::domain::job::Job;
 use crate::store::{Store, jobs};
 
 /// Seconds, minutes, hours, day, month, weekday.
-const SCHEDULE: [(&str, Job); 2] = [("15 */10 * * * *", Job::Sweep), ("45 * * * * *", Job::EmptyTrash)];
+const SCHEDULE: [(&str, Job); 4] = [
+    ("15 */10 * * * *", Job::Sweep),
+    ("45 * * * * *", Job::EmptyTrash),
+    ("30 5/10 * * * *", Job::TrimLayers),
+    ("30 20 * * * *", Job::CheckLayer),
+];
 
 /// Starts ticking; stops when the scheduler is shut down.
 pub async fn start(store: &Store) -> anyhow::Result<JobScheduler> {

@@ -8,6 +8,7 @@ pub mod deliveries;
 mod error;
 pub mod instances;
 pub mod jobs;
+pub mod layer_checks;
 pub mod layers;
 mod listener;
 pub mod objects;
@@ -16,6 +17,7 @@ pub mod pulls;
 mod query;
 pub mod reports;
 pub mod repositories;
+pub mod retention;
 mod schema;
 pub mod templates;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::layer::LayerKey;
 
 /// One of everything that a plain role can make.
-const OBJECTS: &str = "
+pub(super) const OBJECTS: &str = "
     CREATE SCHEMA app;
     CREATE TABLE app.users (id serial PRIMARY KEY, name text);
     CREATE TYPE mood AS ENUM ('sad', 'happy');
@@ -36,7 +36,7 @@ fn dependencies(role: &Ident) -> String {
     )
 }
 
-async fn layer(engine: &Engine) -> (LayerNames, LayerKey) {
+pub(super) async fn layer(engine: &Engine) -> (LayerNames, LayerKey) {
     let made = make(engine, Source::Empty).await;
     engine.replay(&made.access, &[migration("1", OBJECTS)], &mut |_| {}).await.unwrap();
     let key = LayerKey::recorded(Uuid::new_v4().simple().to_string().repeat(2));

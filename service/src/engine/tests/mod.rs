@@ -1,6 +1,7 @@
 //! Against real servers: the newest and the oldest PostgreSQL that this machine has, shared by the tests that run at the same time.
 
 mod clones;
+mod fingerprints;
 mod instances;
 mod layers;
 mod replays;

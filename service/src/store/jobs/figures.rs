@@ -5,7 +5,22 @@ use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 
 use super::super::StoreError;
+use super::super::page::Total;
 use super::super::query::{FromRow, get, query};
+
+/// Whether a job more urgent than a priority runs, or is due.
+pub async fn is_busy(client: &impl GenericClient, priority: i16) -> Result<bool, StoreError> {
+    let Total(found) = query(
+        "look for urgent jobs",
+        "select count(*) as total from (
+             select from jobs
+             where priority < $1 and (state = 'running' or state = 'available' and run_at <= now()) limit 1
+         ) as any_job",
+    )
+    .one(client, &[&priority])
+    .await?;
+    Ok(found > 0)
+}
 
 /// The jobs of one kind that are in one state.
 #[derive(Debug, Clone, PartialEq)]
