@@ -11,6 +11,9 @@ use crate::domain::size::ByteSize;
 use crate::github::{Credentials, GithubSettings};
 use crate::secret::{Secret, Vault};
 
+/// What layers may take up unless the operator says otherwise.
+pub const LAYER_BUDGET: ByteSize = ByteSize(20 << 30);
+
 /// Where and how the service runs.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
@@ -39,7 +42,7 @@ pub struct ServeArgs {
     pub pool_max: usize,
 
     /// Disk space for layers; what is used least goes first, but for what open pull requests need
-    #[arg(long, env = "OFFSHOOT_LAYER_BUDGET", default_value = "20G", value_name = "SIZE")]
+    #[arg(long, env = "OFFSHOOT_LAYER_BUDGET", default_value_t = LAYER_BUDGET, value_name = "SIZE")]
     pub layer_budget: ByteSize,
 
     #[command(flatten)]

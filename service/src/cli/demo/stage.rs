@@ -83,6 +83,7 @@ impl Stage {
             public_url: None,
             api_token: Some(token.clone()),
             github_webhook_secret: Some(webhook_secret),
+            layer_budget: crate::config::LAYER_BUDGET,
             pool_size: DEMO_SPARES,
             pool_max: DEMO_SPARES,
             databases: DatabaseArgs::embedded(directory.join("data"), args.postgres_bin.clone()),
