@@ -72,6 +72,8 @@ impl Engine {
         if self.layer_is_complete(layer).await? {
             return self.discard(instance).await;
         }
+        // What a drop left that was killed halfway.
+        self.drop_layer(layer).await?;
         let doing = format!("freeze the layer {}", layer.database);
         self.strip(instance).await?;
         self.close(&instance.database).await?;

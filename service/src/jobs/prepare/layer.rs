@@ -11,6 +11,7 @@ use crate::domain::detect::Layout;
 use crate::domain::ids::DatabaseLabel;
 use crate::domain::layer::{LayerContent, LayerKey};
 use crate::domain::plan::LayerAtHand;
+use crate::domain::recipe::Recipe;
 use crate::domain::seed::{self, SeedDigest, SeedOn, SeededFile};
 use crate::engine::{
     Access, Engine, Identity, InstanceNames, InstanceSpec, LayerNames, ReplayError, Server, Source, Step,
@@ -18,9 +19,10 @@ use crate::engine::{
 };
 use crate::jobs::JobError;
 use crate::jobs::reading::{DatabaseReading, Side};
+use crate::jobs::trim_layers;
 use crate::secret::Secret;
 use crate::store::layers::{self, Layer, NewLayer};
-use crate::store::{Store, instances};
+use crate::store::{Store, instances, layer_checks, retention};
 
 /// Whether the base brings data of its own.
 pub(super) fn has_seed(layout: &Layout, base: &Side) -> bool {
@@ -33,7 +35,7 @@ pub(in crate::jobs) fn template_key(server: &Server, layout: &Layout, base: &Sid
     holds_something.then(|| base_key(server, layout, base))
 }
 
-fn base_key(server: &Server, layout: &Layout, base: &Side) -> LayerKey {
+pub(super) fn base_key(server: &Server, layout: &Layout, base: &Side) -> LayerKey {
     let seed = has_seed(layout, base).then(|| SeedDigest::of(&base.seeds)).flatten();
     key(server, layout, &base.chain(), seed.as_ref())
 }
@@ -151,7 +153,7 @@ impl Builder<'_> {
         let started = Instant::now();
         let layer = LayerNames::of(self.key)?;
         let parent = self.parent().await?;
-        self.record(&layer).await?;
+        self.record(&layer, parent.as_ref()).await?;
         // What an earlier builder left when it died.
         let id = Uuid::new_v4().simple().to_string();
         let instance = InstanceNames::new(&id)?;
@@ -176,12 +178,17 @@ impl Builder<'_> {
             ms = milliseconds(started.elapsed()),
             "built a layer"
         );
+        trim_layers::after_build(self.preparer.store, parent.is_some()).await?;
         Ok(true)
     }
 
-    /// The longest layer that this one continues: the same seed's files run before, and a shorter chain.
+    /// The longest layer that this one continues: the same seed's files run before, and a shorter chain. None where that was tried
+    /// before and came to something else than a replay from empty.
     async fn parent(&self) -> Result<Option<Layer>, JobError> {
         let client = self.preparer.store.client().await?;
+        if layer_checks::is_condemned(&client, self.key).await? {
+            return Ok(None);
+        }
         let chain = self.base.chain();
         let seeds: Vec<SeededFile> = self.seeds().iter().map(|file| file.seeded()).collect();
         let continued = |layer: &Layer| {
@@ -198,7 +205,7 @@ impl Builder<'_> {
         if has_seed(self.layout, self.base) { &self.base.seeds } else { &[] }
     }
 
-    async fn record(&self, layer: &LayerNames) -> Result<(), JobError> {
+    async fn record(&self, layer: &LayerNames, parent: Option<&Layer>) -> Result<(), JobError> {
         let seeded: Vec<SeededFile> = self.seeds().iter().map(seed::SeedFile::seeded).collect();
         let new = NewLayer {
             key: self.key,
@@ -210,6 +217,8 @@ impl Builder<'_> {
         let mut client = self.preparer.store.client().await?;
         let tx = Store::begin(&mut client).await?;
         layers::record(&tx, &new, self.repository, &self.layout.label).await?;
+        let recipe = Recipe::of(&self.layout.extensions, &self.base.migrations, self.seeds());
+        retention::describe(&tx, self.key, &recipe, parent.map(|layer| &layer.key)).await?;
         Ok(Store::commit(tx).await?)
     }
 

@@ -26,7 +26,7 @@ use crate::domain::pull::PullRequest;
 use crate::domain::state::BranchState;
 use crate::engine::{Engine, Identity, InstanceNames, Subject};
 use crate::store::branches::{self, Change, NewBranch};
-use crate::store::{Store, instances, layers};
+use crate::store::{Store, instances, layers, retention};
 
 use outcome::Work;
 
@@ -146,6 +146,10 @@ impl Preparer<'_> {
         let (held, ledger) = self.held(branch).await?;
         let wanted = order.wanted();
         let chain = Chain::of(&wanted);
+        if let Some(key) = layer::template_key(self.engine.server(), &order.database.layout, &order.database.base) {
+            let client = self.store.client().await?;
+            retention::need(&client, branch.id, &key).await?;
+        }
         let decision = self.decide(order, branch, &held, &chain).await?;
         let mut work = Work::new(&wanted, order.findings(), started.elapsed());
         work.ledger = ledger;
