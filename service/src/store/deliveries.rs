@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use super::StoreError;
 use super::page::{Page, PageRequest, Total};
 use super::query::{FromRow, get, query};
-use crate::domain::ids::PullId;
+use crate::domain::ids::{PullId, RepositoryName};
 use crate::domain::job::Job;
 
 /// A webhook as it came in.
@@ -165,18 +165,28 @@ pub async fn find(client: &impl GenericClient, id: &str) -> Result<Option<Delive
     .await
 }
 
-/// All deliveries, the last first, without their payloads.
-pub async fn list(client: &impl GenericClient, request: PageRequest) -> Result<Page<Delivery>, StoreError> {
+/// All deliveries, or those about a repository, the last first, without their payloads.
+pub async fn list(
+    client: &impl GenericClient,
+    repository: Option<&RepositoryName>,
+    request: PageRequest,
+) -> Result<Page<Delivery>, StoreError> {
+    let repository = repository.map(ToString::to_string);
     let items = query(
         "list the deliveries",
         "select id, event, action, subject, repository, sequence, ''::bytea as payload, received_at,
              absorbed_at, outcome
-         from deliveries order by sequence desc limit $1 offset $2",
+         from deliveries where $3::text is null or lower(repository) = lower($3)
+         order by sequence desc limit $1 offset $2",
     )
-    .all(client, &[&request.limit(), &request.offset()])
+    .all(client, &[&request.limit(), &request.offset(), &repository])
     .await?;
-    let Total(total) =
-        query("count the deliveries", "select count(*) as total from deliveries").one(client, &[]).await?;
+    let Total(total) = query(
+        "count the deliveries",
+        "select count(*) as total from deliveries where $1::text is null or lower(repository) = lower($1)",
+    )
+    .one(client, &[&repository])
+    .await?;
     Ok(Page { items, total, request })
 }
 

@@ -9,6 +9,7 @@ mod error;
 pub mod instances;
 pub mod jobs;
 pub mod layer_checks;
+pub mod layer_list;
 pub mod layers;
 mod listener;
 pub mod objects;

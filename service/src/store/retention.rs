@@ -187,3 +187,6 @@ pub async fn branches_from(client: &impl GenericClient, key: &LayerKey) -> Resul
     .await?;
     Ok(total)
 }
+
+#[cfg(test)]
+mod tests;

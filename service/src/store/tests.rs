@@ -150,7 +150,7 @@ async fn a_delivery_that_needs_nothing_is_kept_and_done_with() {
     let client = test.store.client().await.unwrap();
     deliveries::receive(&client, &delivery("d1", None), None).await.unwrap();
     assert_eq!(jobs::figures(&client).await.unwrap(), []);
-    let page = deliveries::list(&client, PageRequest::first(10)).await.unwrap();
+    let page = deliveries::list(&client, None, PageRequest::first(10)).await.unwrap();
     assert_eq!((page.total, page.items[0].outcome.as_deref()), (1, Some("ignored")));
     assert!(page.items[0].absorbed_at.is_some());
     assert_eq!(deliveries::prune(&client, Utc::now() + TimeDelta::minutes(1)).await.unwrap(), 1);

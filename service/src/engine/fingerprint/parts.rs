@@ -212,7 +212,7 @@ fn expand(sql: &str) -> String {
             sql[start + 6..end].rsplit_once(':').expect("a placeholder names class and object");
         let class = if class.starts_with("pg_") { format!("'{class}'::regclass") } else { class.to_owned() };
         let made = format!(
-            "not exists (select from pg_depend e where e.classid = {class} and e.objid = {object} and e.deptype = 'e')"
+            "not exists (select from pg_depend m where m.classid = {class} and m.objid = {object} and m.deptype = 'e')"
         );
         sql.replace_range(start..=end, &made);
     }

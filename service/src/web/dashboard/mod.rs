@@ -1,5 +1,7 @@
 //! The dashboard: what people look at after the pull request. Server-rendered, complete without JavaScript, nothing from elsewhere.
 
+mod deliveries;
+mod layers;
 mod markdown;
 mod pages;
 mod session;
@@ -19,6 +21,8 @@ pub(super) fn routes() -> Router<App> {
         .route("/repos/{owner}/{name}", get(pages::repository))
         .route("/repos/{owner}/{name}/pulls/{number}", get(pages::pull))
         .route("/repos/{owner}/{name}/pulls/{number}/reset", post(pages::reset))
+        .route("/layers", get(layers::show))
+        .route("/deliveries", get(deliveries::show))
         .route("/login", get(session::form).post(session::log_in))
         .route("/logout", post(session::log_out))
         .route("/assets/style.css", get(style))

@@ -19,12 +19,12 @@ use crate::web::App;
 use crate::web::auth::Caller;
 use crate::web::problem::Problem;
 
-const PAGE_SIZE: u32 = 50;
+pub(super) const PAGE_SIZE: u32 = 50;
 
 /// Someone who may look, or the way to the login.
-type Viewer = Result<Caller, Problem>;
+pub(super) type Viewer = Result<Caller, Problem>;
 
-fn enter(viewer: Viewer, uri: &Uri) -> Result<Caller, Response> {
+pub(super) fn enter(viewer: Viewer, uri: &Uri) -> Result<Caller, Response> {
     viewer.map_err(|problem| {
         if problem.status != StatusCode::UNAUTHORIZED.as_u16() {
             return problem.into_response();
@@ -81,7 +81,7 @@ impl From<&Listed> for Row {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Paging {
-    page: Option<u32>,
+    pub(super) page: Option<u32>,
 }
 
 pub(super) async fn branches(

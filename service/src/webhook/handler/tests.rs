@@ -48,7 +48,7 @@ impl Door {
 
     async fn stored(&self) -> i64 {
         let client = self.test.store.client().await.unwrap();
-        deliveries::list(&client, crate::store::PageRequest::first(1)).await.unwrap().total
+        deliveries::list(&client, None, crate::store::PageRequest::first(1)).await.unwrap().total
     }
 }
 
