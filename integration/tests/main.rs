@@ -3,6 +3,7 @@
 mod api;
 mod containers;
 mod crash;
+mod layers;
 mod prisma;
 mod reports;
 mod samples;

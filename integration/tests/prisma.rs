@@ -4,8 +4,8 @@
 //! head's, into a database of the same server. Afterwards Prisma itself is asked about both, and the two are compared.
 
 mod bench;
-mod case;
-mod chains;
+pub mod case;
+pub mod chains;
 mod odd;
 mod properties;
 mod samples;
