@@ -115,7 +115,7 @@ const PARTS: [Part; 21] = [
     part(
         "select concat_ws(' ', 'sequence', s.seqrelid::regclass::text, format_type(s.seqtypid, null), s.seqstart, s.seqincrement, s.seqmin, s.seqmax,
              s.seqcache, s.seqcycle,
-             'of', (select d.refobjid::regclass::text || '.' || d.refobjsubid || ' ' || d.deptype from pg_depend d
+             'of', (select concat_ws(' ', d.refobjid::regclass::text, d.refobjsubid, d.deptype) from pg_depend d
                     where d.classid = 'pg_class'::regclass and d.objid = s.seqrelid and d.refclassid = 'pg_class'::regclass
                         and d.deptype in ('a', 'i'))) as line
          from pg_sequence s where {made:pg_class:s.seqrelid}",
