@@ -161,7 +161,7 @@ impl Offshoot {
     /// Checks what must hold at every end: no unexpected trouble in the log, and no secret in the log, in the figures or
     /// in what GitHub was sent. Then ends the service well.
     pub async fn finish(mut self, github: &SimulatedGitHub) -> Result<()> {
-        let figures = self.http.get(format!("{}/metrics", self.url())).send().await?.text().await?;
+        let figures = self.figures().await?;
         ensure!(figures.contains("offshoot_"), "no figures: {figures}");
         self.terminate().await?;
         let log = self.log()?;
@@ -176,6 +176,12 @@ impl Offshoot {
         ensure!(trouble.is_empty(), "unexpected lines in the log:\n{}", trouble.join("\n"));
         self.is_finished = true;
         Ok(())
+    }
+
+    /// What `/metrics` shows to whoever reads all.
+    pub async fn figures(&self) -> Result<String> {
+        let url = format!("{}/metrics", self.url());
+        Ok(self.http.get(url).bearer_auth(API_TOKEN).send().await?.text().await?)
     }
 
     /// All that the service logged, through every restart.

@@ -1,12 +1,16 @@
 //! Settings of `offshoot serve`, each an environment variable and a flag. What is missing or malformed stops the start with its name,
 //! what is wrong and an example.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+
+mod forms;
 
 use anyhow::{Context, bail};
 use clap::Args;
+pub use forms::{check_http_url, host_port};
+use forms::{check_log_filter, check_postgres_url, extension, http_url, remote_address, secret};
 
+use crate::domain::network::Network;
 use crate::domain::size::ByteSize;
 use crate::github::{Credentials, GithubSettings};
 use crate::secret::{Secret, Vault};
@@ -14,15 +18,25 @@ use crate::secret::{Secret, Vault};
 /// What layers may take up unless the operator says otherwise.
 pub const LAYER_BUDGET: ByteSize = ByteSize(20 << 30);
 
+/// Whoever guesses a shorter one is let in.
+const SHORTEST_SECRET: usize = 16;
+
+/// Where the service listens, and the commands look, unless they are told otherwise.
+pub const LISTEN: &str = "127.0.0.1:8080";
+
 /// Where and how the service runs.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
     /// HTTP address to listen on
-    #[arg(long, env = "OFFSHOOT_LISTEN", default_value = "127.0.0.1:8080", value_name = "HOST:PORT")]
-    pub listen: SocketAddr,
+    #[arg(long, env = "OFFSHOOT_LISTEN", default_value = LISTEN, value_name = "HOST:PORT", value_parser = host_port)]
+    pub listen: String,
+
+    /// Proxies that are believed where a request comes from (`X-Forwarded-For`) and what it is called (`X-Request-Id`), as `10.0.0.0/8,fd00::1`
+    #[arg(long, env = "OFFSHOOT_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORK,…")]
+    pub trusted_proxies: Vec<Network>,
 
     /// Base of the links in reports, as `https://offshoot.acme.dev` [default: from the listen address]
-    #[arg(long, env = "OFFSHOOT_PUBLIC_URL", value_name = "URL", value_parser = http_url)]
+    #[arg(long, env = "OFFSHOOT_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
 
     /// Bootstrap administrator's token for the API
@@ -64,7 +78,7 @@ pub struct DatabaseArgs {
     pub branch_server_url: Option<Secret>,
 
     /// HOST:PORT put into branch URLs [default: the branch server's]
-    #[arg(long, env = "OFFSHOOT_BRANCH_ADDRESS", value_name = "HOST:PORT", value_parser = host_port)]
+    #[arg(long, env = "OFFSHOOT_BRANCH_ADDRESS", value_name = "HOST:PORT", value_parser = remote_address)]
     pub branch_address: Option<String>,
 
     /// Embedded data and generated keys
@@ -80,7 +94,7 @@ pub struct DatabaseArgs {
     pub secret_key: Option<Secret>,
 
     /// Extensions that a repository's `.offshoot.toml` may ask for
-    #[arg(long, env = "OFFSHOOT_ALLOWED_EXTENSIONS", value_delimiter = ',', default_value = ALLOWED_EXTENSIONS)]
+    #[arg(long, env = "OFFSHOOT_ALLOWED_EXTENSIONS", value_delimiter = ',', default_value = ALLOWED_EXTENSIONS, value_parser = extension)]
     pub allowed_extensions: Vec<String>,
 }
 
@@ -109,6 +123,19 @@ pub struct GithubArgs {
 }
 
 impl ServeArgs {
+    /// Checks every setting that can be checked before anything starts.
+    pub fn check(&self) -> anyhow::Result<()> {
+        check_log_filter()?;
+        if let Some(url) = &self.public_url {
+            check_http_url("OFFSHOOT_PUBLIC_URL", url)?;
+        }
+        self.webhook_secrets()?;
+        self.administrator_token()?;
+        self.github.settings()?;
+        self.databases.check()?;
+        self.databases.vault().map(drop)
+    }
+
     pub fn public_url(&self) -> String {
         match &self.public_url {
             Some(url) => url.trim_end_matches('/').to_owned(),
@@ -120,8 +147,8 @@ impl ServeArgs {
     pub fn administrator_token(&self) -> anyhow::Result<Option<Secret>> {
         match self.api_token.as_ref().map(|token| token.expose().trim()) {
             None => Ok(None),
-            Some(token) if token.len() < 16 => bail!(
-                "OFFSHOOT_API_TOKEN is empty or shorter than 16 characters; make one with `openssl rand -hex 32`, or unset it"
+            Some(token) if token.len() < SHORTEST_SECRET => bail!(
+                "OFFSHOOT_API_TOKEN is empty or shorter than {SHORTEST_SECRET} characters; make one with `openssl rand -hex 32`, or unset it"
             ),
             Some(token) => Ok(Some(Secret::new(token))),
         }
@@ -142,8 +169,11 @@ impl ServeArgs {
             .filter(|part| !part.is_empty())
             .map(Secret::new)
             .collect();
-        if secrets.is_empty() {
-            bail!("OFFSHOOT_GITHUB_WEBHOOK_SECRET is empty; make one with `openssl rand -hex 32`");
+        if secrets.is_empty() || secrets.iter().any(|secret| secret.expose().len() < SHORTEST_SECRET) {
+            bail!(
+                "OFFSHOOT_GITHUB_WEBHOOK_SECRET is empty or shorter than {SHORTEST_SECRET} characters (a comma separates two secrets); \
+                 make one with `openssl rand -hex 32` and set it at GitHub too"
+            );
         }
         Ok(secrets)
     }
@@ -243,50 +273,33 @@ fn generated_key(data_dir: &Path) -> anyhow::Result<Secret> {
     }
     std::fs::create_dir_all(data_dir)
         .with_context(|| format!("cannot make the data directory {}", data_dir.display()))?;
+    keep_key(&path).with_context(|| format!("cannot write the key to {}", path.display()))
+}
+
+/// Puts a new key at its place, whole or not at all; of two processes that begin at once the first one's is kept.
+fn keep_key(path: &Path) -> std::io::Result<Secret> {
+    let own = path.with_extension(format!("key.{}", std::process::id()));
     let key = Vault::generate_key();
-    write_private(&path, key.expose())
-        .with_context(|| format!("cannot write the key to {}", path.display()))?;
-    Ok(key)
+    write_private(&own, key.expose())?;
+    let kept = std::fs::hard_link(&own, path);
+    std::fs::remove_file(&own)?;
+    match kept {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Ok(Secret::new(std::fs::read_to_string(path)?.trim()))
+        }
+        kept => kept.map(|()| key),
+    }
 }
 
 /// Writes a new file that only its owner may read.
 fn write_private(path: &Path, content: &str) -> std::io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(content.as_bytes())?;
     file.sync_all()
 }
 
-/// Takes anything: the parser's own errors would repeat the value. What is wrong with a secret is said where it is used.
-fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
-    Ok(Secret::new(text))
-}
-
-fn http_url(text: &str) -> Result<String, String> {
-    match url::Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
-            Ok(text.trim_end_matches('/').to_owned())
-        }
-        Ok(_) => Err("it is not an http or https URL, as `https://offshoot.acme.dev`".to_owned()),
-        Err(error) => Err(format!("{error}; write it as `https://offshoot.acme.dev`")),
-    }
-}
-
-/// Checks a connection URL without ever repeating it: it holds a password.
-fn check_postgres_url(name: &str, url: Option<&Secret>) -> anyhow::Result<()> {
-    const EXAMPLE: &str = "write it as `postgres://user:password@host:5432/database`";
-    match url.map(|url| url::Url::parse(url.expose())) {
-        None => Ok(()),
-        Some(Ok(url)) if matches!(url.scheme(), "postgres" | "postgresql") => Ok(()),
-        Some(Ok(url)) => bail!("{name}: its scheme is `{}`; {EXAMPLE}", url.scheme()),
-        Some(Err(error)) => bail!("{name}: {error}; {EXAMPLE}"),
-    }
-}
-
-fn host_port(text: &str) -> Result<String, String> {
-    match text.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => Ok(text.to_owned()),
-        _ => Err("it is not HOST:PORT, as `db.acme.dev:5432`".to_owned()),
-    }
-}
+#[cfg(test)]
+mod tests;

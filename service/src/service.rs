@@ -25,8 +25,6 @@ use crate::webhook::{self, WebhookState};
 
 /// How long jobs that are under way may take to end.
 const GRACE: Duration = Duration::from_secs(10);
-/// The same for requests: a long poll is cut and asked again, and container engines kill after ten seconds.
-const HTTP_GRACE: Duration = Duration::from_secs(3);
 /// From the start until cloning is measured: whatever waited for the service goes first, and a short visit measures nothing.
 const CALIBRATE_AFTER: Duration = Duration::from_secs(30);
 /// Sessions for administration on the branch server.
@@ -119,7 +117,7 @@ impl Service {
         // Settings first: a mistake in them should not wait for servers.
         let secrets = args.webhook_secrets()?;
         let github = Github::connect(args.github.settings()?).context("the GitHub settings")?;
-        let socket = TcpListener::bind(args.listen)
+        let socket = TcpListener::bind(&args.listen)
             .await
             .with_context(|| format!("OFFSHOOT_LISTEN: cannot listen on {}", args.listen))?;
         let address = socket.local_addr().context("reading the address listened on")?;
@@ -130,6 +128,7 @@ impl Service {
         }
         .into();
 
+        let shutdown = CancellationToken::new();
         let listener = Arc::new(servers.store.listener());
         let worker = Worker {
             store: servers.store.clone(),
@@ -147,13 +146,16 @@ impl Service {
             public_url,
             bootstrap: args.administrator_token()?,
             figures,
+            proxies: args.trusted_proxies.as_slice().into(),
+            limits: Arc::default(),
+            stopping: shutdown.clone(),
         };
         let router =
             web::router(app, webhook::router(WebhookState { store: servers.store.clone(), secrets }));
-        let shutdown = CancellationToken::new();
         let scheduler = schedule::start(&servers.store).await?;
         let mut tasks = tokio::task::JoinSet::new();
-        tasks.spawn(serve_http(socket, router, shutdown.clone()));
+        let serving = web::serve(socket, router, shutdown.clone());
+        tasks.spawn(async { anyhow::Ok(serving.await) });
         tasks.spawn(work(worker, listener, shutdown.clone()));
         tasks.spawn(calibrate_clones(servers.engine.clone(), shutdown.clone()));
         let client = servers.store.client().await?;
@@ -195,24 +197,6 @@ impl Service {
         }
         self.tasks.shutdown().await;
         self.servers.stop().await
-    }
-}
-
-async fn serve_http(
-    socket: TcpListener,
-    router: axum::Router,
-    shutdown: CancellationToken,
-) -> anyhow::Result<()> {
-    let stop = shutdown.clone();
-    let served = axum::serve(socket, router).with_graceful_shutdown(async move { stop.cancelled().await });
-    let too_long = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(HTTP_GRACE).await;
-    };
-    tokio::select! {
-        served = served => served.context("serving HTTP"),
-        // Long polls and streams would keep it for minutes.
-        () = too_long => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use super::{Exit, Stop};
+use crate::config::check_http_url;
 use crate::domain::ids::RepositoryName;
 use crate::secret::Secret;
 
@@ -92,8 +93,7 @@ const TIMEOUT: Duration = Duration::from_secs(330);
 impl Client {
     pub(super) fn new(args: &ServiceArgs) -> Result<Self, Stop> {
         let server = args.server.trim_end_matches('/').to_owned();
-        let parsed = ::url::Url::parse(&server).with_context(|| format!("--server {server:?} is not a URL"));
-        parsed.map_err(Stop::usage)?;
+        check_http_url("--server (OFFSHOOT_PUBLIC_URL)", &server).map_err(Stop::usage)?;
         let http =
             reqwest::Client::builder().timeout(TIMEOUT).connect_timeout(Duration::from_secs(10)).build()?;
         Ok(Self { http, server, token: args.token.clone().map(Secret::new) })

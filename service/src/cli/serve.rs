@@ -4,18 +4,14 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Exit, Stop};
-use crate::config::ServeArgs;
+use crate::config::{LISTEN, ServeArgs, host_port};
 use crate::service::Service;
 use crate::telemetry;
 
 pub(super) async fn run(args: ServeArgs) -> Result<Exit, Stop> {
     telemetry::log(false);
     // A wrong setting is the caller's to mend, and said before anything starts.
-    args.webhook_secrets().map_err(Stop::usage)?;
-    args.administrator_token().map_err(Stop::usage)?;
-    args.github.settings().map_err(Stop::usage)?;
-    args.databases.check().map_err(Stop::usage)?;
-    args.databases.vault().map_err(Stop::usage)?;
+    args.check().map_err(Stop::usage)?;
     let service = Service::start(&args, telemetry::figures()?).await?;
     service.run_until(terminated()).await?;
     Ok(Exit::Done)
@@ -44,14 +40,20 @@ pub(super) async fn terminated() {
 #[derive(Debug, clap::Args)]
 pub(super) struct HealthArgs {
     /// Where the service listens
-    #[arg(long, env = "OFFSHOOT_LISTEN", default_value = "127.0.0.1:8080", value_name = "HOST:PORT")]
-    listen: std::net::SocketAddr,
+    #[arg(long, env = "OFFSHOOT_LISTEN", default_value = LISTEN, value_name = "HOST:PORT", value_parser = host_port)]
+    listen: String,
 }
 
 pub(super) async fn health(args: HealthArgs) -> Result<Exit, Stop> {
-    let host =
-        if args.listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { args.listen.ip().to_string() };
-    let url = format!("http://{host}:{}/healthz", args.listen.port());
+    let url = format!("http://{}/healthz", reachable(&args.listen));
     let response = reqwest::get(&url).await.with_context(|| format!("{url} does not answer"))?;
     Ok(if response.status().is_success() { Exit::Done } else { Exit::Failed })
+}
+
+/// Who listens on every address listens on this machine's own.
+fn reachable(listen: &str) -> String {
+    match listen.rsplit_once(':') {
+        Some(("0.0.0.0" | "[::]", port)) => format!("127.0.0.1:{port}"),
+        _ => listen.to_owned(),
+    }
 }

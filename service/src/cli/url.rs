@@ -61,6 +61,8 @@ pub(super) async fn run(args: Args) -> Result<Exit, Stop> {
                 // Not yet there, not yet ready, or the service is starting.
                 status if is_worth_waiting(status) && !over => {}
                 StatusCode::ACCEPTED => return Err(too_late(&args, &answer.body)),
+                // Nothing is known of its migrations, so they did not fail; and the command was not wrong.
+                status if is_worth_waiting(status) => return Err(never_came(&args, &answer.problem())),
                 StatusCode::CONFLICT => return Err(failed(&answer.body, answer.problem())),
                 _ => return answer.ok().map(|_| Exit::Done),
             },
@@ -72,8 +74,9 @@ pub(super) async fn run(args: Args) -> Result<Exit, Stop> {
 }
 
 fn is_worth_waiting(status: StatusCode) -> bool {
-    matches!(status, StatusCode::ACCEPTED | StatusCode::NOT_FOUND | StatusCode::LOCKED)
-        || status.is_server_error()
+    let passing =
+        [StatusCode::ACCEPTED, StatusCode::NOT_FOUND, StatusCode::LOCKED, StatusCode::TOO_MANY_REQUESTS];
+    passing.contains(&status) || status.is_server_error()
 }
 
 fn print(args: &Args, document: &Value) -> Result<Exit, Stop> {
@@ -99,6 +102,11 @@ fn too_late(args: &Args, document: &Value) -> Stop {
         "the branch is not ready{wanted} after {waited}: it is {state} at {head}. Look at its check, or wait longer with --wait."
     );
     Stop { exit: Exit::Service, error }
+}
+
+fn never_came(args: &Args, problem: &str) -> Stop {
+    let waited = humantime::format_duration(args.wait);
+    Stop { exit: Exit::Service, error: anyhow!("there is no branch after {waited}: {problem}") }
 }
 
 /// The failing migration with its place and statement, as the pull request shows it.

@@ -15,6 +15,7 @@ pub mod ids;
 pub mod job;
 pub mod layer;
 pub mod names;
+pub mod network;
 pub mod plan;
 pub mod pool;
 pub mod prisma;

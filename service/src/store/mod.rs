@@ -20,6 +20,7 @@ pub mod reports;
 pub mod repositories;
 pub mod retention;
 mod schema;
+pub mod sessions;
 pub mod templates;
 #[cfg(test)]
 pub(crate) mod test_support;

@@ -6,6 +6,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use subtle::ConstantTimeEq;
 
+use super::identity::Client;
 use super::problem::Problem;
 use super::{App, dashboard};
 use crate::domain::ids::RepositoryName;
@@ -48,6 +49,14 @@ impl Caller {
         ))
     }
 
+    /// For what speaks of every repository.
+    pub(super) fn must_read_all(&self) -> Result<(), Problem> {
+        if self.scope.reaches_all() {
+            return Ok(());
+        }
+        Err(Problem::forbidden("It opens one repository, and this speaks of all."))
+    }
+
     /// The one repository that the token opens, if it is not all.
     pub(super) fn only_repository(&self) -> Option<&RepositoryName> {
         match &self.scope.reach {
@@ -78,11 +87,20 @@ impl FromRequestParts<App> for Caller {
             let (scheme, token) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| Secret::new(token.trim()))
         });
-        let is_page = !parts.uri.path().starts_with("/api/");
-        let session =
-            || dashboard::token_of(app, &parts.headers).filter(|_| is_page || parts.method == Method::GET);
-        let token = bearer.or_else(session).ok_or_else(Problem::unauthorized)?;
-        let scope = scope_of(app, &token).await?.ok_or_else(Problem::unauthorized)?;
+        // A page's own requests are checked for where they come from; the API's are not, so there a session only reads.
+        let has_session = !parts.uri.path().starts_with("/api/") || parts.method == Method::GET;
+        let token = match bearer {
+            Some(token) => Some(token),
+            None if has_session => dashboard::token_of(app, &parts.headers).await?,
+            None => None,
+        };
+        let token = token.ok_or_else(Problem::unauthorized)?;
+        let Some(scope) = scope_of(app, &token).await? else {
+            let client = parts.extensions.get::<Client>().copied();
+            client.map_or(Ok(()), |client| app.limits.wrong_token(client))?;
+            return Err(Problem::unauthorized());
+        };
+        app.limits.token(&token)?;
         Ok(Self { scope })
     }
 }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::App;
+use super::auth::Caller;
 use super::problem::Problem;
 use crate::store::{branches, instances, jobs};
 
@@ -40,7 +41,8 @@ async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
 }
 
 /// Prometheus' text format. Counts that live in the tables are read when they are asked for.
-async fn figures(State(app): State<App>) -> Result<Response, Problem> {
+async fn figures(State(app): State<App>, caller: Caller) -> Result<Response, Problem> {
+    caller.must_read_all()?;
     let client = app.store.client().await?;
     for count in branches::counts(&client).await? {
         metrics::gauge!("offshoot_branches", "state" => count.state.as_str()).set(count.branches as f64);

@@ -1,30 +1,38 @@
 //! The doors for programs and people: the API, health, figures and the dashboard.
 
+mod answers;
 pub mod api;
 mod auth;
 mod dashboard;
 mod health;
+mod identity;
+mod limits;
 pub mod problem;
+mod server;
 
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, Request, header};
+use axum::http::Request;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
-use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
+use crate::domain::network::Network;
 use crate::engine::Engine;
 use crate::github::Github;
 use crate::secret::Secret;
 use crate::store::{Listener, Store, StoreError};
+use identity::RequestId;
+pub use limits::Limits;
 use problem::Problem;
+pub use server::serve;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -38,6 +46,18 @@ pub struct App {
     /// The bootstrap administrator's token, if one is set.
     pub bootstrap: Option<Secret>,
     pub figures: PrometheusHandle,
+    /// The proxies that are believed where a request comes from.
+    pub proxies: Arc<[Network]>,
+    pub limits: Arc<Limits>,
+    /// Ends what waits and what streams.
+    pub stopping: CancellationToken,
+}
+
+impl App {
+    /// Whether people reach it by https, so that nothing of theirs should ever go another way.
+    fn is_https(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
 }
 
 impl std::fmt::Debug for App {
@@ -46,46 +66,31 @@ impl std::fmt::Debug for App {
     }
 }
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
 /// Every route of the service but the webhook's, which brings its own limits.
 pub fn router(app: App, webhook: Router) -> Router {
+    let (proxies, limits, is_https) = (app.proxies.clone(), app.limits.clone(), app.is_https());
     let routes = Router::new()
         .merge(health::routes())
         .merge(api::routes())
-        .merge(dashboard::routes())
+        .merge(dashboard::routes(&app))
         .with_state(app)
-        .fallback(missing)
+        .fallback(|| async { Problem::nothing_here() })
         .merge(webhook);
-    let header = |name: HeaderName, value: &'static str| {
-        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
-    };
+    // From the outside in.
     let layers = ServiceBuilder::new()
-        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+        .layer(from_fn_with_state(proxies, identity::identify))
         .layer(TraceLayer::new_for_http().make_span_with(span).on_request(()).on_response(log_response))
-        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
-        .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(header(header::X_FRAME_OPTIONS, "DENY"))
-        .layer(header(header::REFERRER_POLICY, "no-referrer"))
-        .layer(header(
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
-        ))
-        .layer(CatchPanicLayer::custom(panicked));
+        .layer(from_fn(move |request, next| answers::guard(is_https, request, next)))
+        .layer(from_fn(answers::explain))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(limits, limits::throttle))
+        .layer(from_fn(limits::bound));
     routes.layer(layers)
-}
-
-async fn missing() -> Problem {
-    Problem::not_found("There is nothing at this path; `/api/openapi.json` lists what there is.")
 }
 
 /// The path without its query, which may hold what should not be logged.
 fn span<B>(request: &Request<B>) -> tracing::Span {
-    let id = request
-        .extensions()
-        .get::<RequestId>()
-        .and_then(|id| id.header_value().to_str().ok())
-        .unwrap_or_default();
+    let id = request.extensions().get::<RequestId>().map(RequestId::as_str).unwrap_or_default();
     tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
 }
 

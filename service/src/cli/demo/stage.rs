@@ -79,7 +79,8 @@ impl Stage {
         let github = SimulatedGitHub::start(settings).await.context("starting the simulated GitHub")?;
         let token = Secret::generate();
         let serve = ServeArgs {
-            listen: address(args.listen).await,
+            listen: address(args.listen).await.to_string(),
+            trusted_proxies: Vec::new(),
             public_url: None,
             api_token: Some(token.clone()),
             github_webhook_secret: Some(webhook_secret),

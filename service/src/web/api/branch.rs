@@ -1,5 +1,7 @@
 //! One branch: shown with its URL, made, rebuilt, kept and removed.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
@@ -59,9 +61,7 @@ type Params<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
 type PullParams = Result<Path<PullPath>, axum::extract::rejection::PathRejection>;
 
 pub(super) fn parameters(path: PullParams, query: Params<Which>) -> Result<(PullPath, Which), Problem> {
-    let Path(path) = path.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-    let Query(which) = query.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-    Ok((path, which))
+    Ok((path?.0, query?.0))
 }
 
 /// Hands out the branch once it is ready for the commit asked for, and never anything else.
@@ -122,7 +122,7 @@ pub(super) async fn create(
     caller: Caller,
     path: PullParams,
 ) -> Result<StatusCode, Problem> {
-    let Path(path) = path.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let Path(path) = path?;
     let repository = path.repository()?;
     caller.must_write(&repository)?;
     let client = app.store.client().await?;
@@ -184,8 +184,8 @@ pub(super) async fn change(
     query: Params<Which>,
     wish: Result<Json<Wish>, axum::extract::rejection::JsonRejection>,
 ) -> Result<Response, Problem> {
-    let Json(wish) = wish.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
     let (repository, branch) = writable(&app, &caller, path, query).await?;
+    let Json(wish) = wish?;
     let client = app.store.client().await?;
     if let Some(text) = &wish.extend {
         branches::set_expiry(&client, branch.id, Some(after(text)?)).await?;
@@ -196,11 +196,17 @@ pub(super) async fn change(
     accepted(&app, &repository, branch.id).await
 }
 
+/// Nobody means to keep a branch longer; `protected` keeps it for good.
+const LONGEST_EXTENSION: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
 fn after(text: &str) -> Result<DateTime<Utc>, Problem> {
     let invalid =
-        || Problem::bad_request(format!("`extend` is `{text}`, which is no duration; write `3d` or `12h`."));
+        || Problem::bad_request("`extend` is no duration of at most 366 days; write it as `3d` or `12h`.");
     let duration = humantime::parse_duration(text).map_err(|_| invalid())?;
-    let delta = TimeDelta::from_std(duration).map_err(|_| invalid())?;
+    let delta = TimeDelta::from_std(duration.min(LONGEST_EXTENSION)).map_err(|_| invalid())?;
+    if duration > LONGEST_EXTENSION {
+        return Err(invalid());
+    }
     Utc::now().checked_add_signed(delta).ok_or_else(invalid)
 }
 

@@ -45,7 +45,7 @@ pub(super) async fn list(
     caller: Caller,
     wanted: Result<Query<Wanted>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<List>, Problem> {
-    let Query(wanted) = wanted.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let Query(wanted) = wanted?;
     if let Some(repository) = &wanted.repository {
         caller.must_read(repository)?;
     }

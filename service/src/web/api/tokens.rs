@@ -1,6 +1,7 @@
 //! The API's own tokens: made, listed and revoked by an administrator.
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
@@ -13,6 +14,8 @@ use crate::store::tokens::{self as stored, Token};
 use crate::web::App;
 use crate::web::auth::Caller;
 use crate::web::problem::Problem;
+
+const LONGEST_NAME: usize = 100;
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -68,9 +71,12 @@ pub(super) async fn create(
     new: Result<Json<NewToken>, axum::extract::rejection::JsonRejection>,
 ) -> Result<(StatusCode, Json<TokenDocument>), Problem> {
     caller.must_administer()?;
-    let Json(new) = new.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-    if new.name.trim().is_empty() || new.name.chars().any(char::is_control) {
-        return Err(Problem::bad_request("`name` says what the token is for, in one line."));
+    let Json(new) = new?;
+    let is_line = !new.name.trim().is_empty() && !new.name.chars().any(char::is_control);
+    if !is_line || new.name.chars().count() > LONGEST_NAME {
+        let detail =
+            format!("`name` says what the token is for, in one line of at most {LONGEST_NAME} characters.");
+        return Err(Problem::of_status(StatusCode::UNPROCESSABLE_ENTITY, &detail));
     }
     let scope =
         Scope { reach: new.repository.map_or(Reach::All, Reach::Repository), read_only: new.read_only };
@@ -98,9 +104,10 @@ pub(super) async fn list(
 pub(super) async fn revoke(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<i64>,
+    id: Result<Path<i64>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
     caller.must_administer()?;
+    let Path(id) = id?;
     let client = app.store.client().await?;
     if stored::revoke(&client, id).await? {
         Ok(StatusCode::NO_CONTENT)

@@ -7,9 +7,10 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::Sse;
 use axum::response::sse;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::BranchDocument;
 use super::branch::{PullPath, Which, parameters};
@@ -24,6 +25,7 @@ use crate::web::problem::Problem;
 
 /// No load balancer keeps an answer waiting longer.
 const LONGEST: u64 = 300;
+const LONGEST_STREAM: Duration = Duration::from_secs(30 * 60);
 /// Behind the announcements, in case one is lost.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -43,13 +45,16 @@ pub(super) async fn settled(
         let settled = found.as_ref().is_some_and(|(_, branch)| {
             !matches!(readiness(branch, which.sha.as_ref().map(Oid::as_str)), Readiness::NotYet)
         });
-        if settled || Instant::now() >= deadline {
+        if settled || Instant::now() >= deadline || app.stopping.is_cancelled() {
             return Ok(found);
         }
         let pull = found.map(|(_, branch)| branch.pull);
         let until = deadline.min(Instant::now() + POLL);
         // Running out of time is how the poll comes round.
-        _ = timeout_at(until, about(&mut events, pull)).await;
+        tokio::select! {
+            _ = timeout_at(until, about(&mut events, pull)) => {}
+            () = app.stopping.cancelled() => {}
+        }
     }
 }
 
@@ -102,6 +107,7 @@ pub(super) async fn events(
             path.number
         )));
     };
+    let ended = ended(app.stopping.clone());
     let state = (app, events, repository, path.number, which, Some(branch));
     let stream = futures_util::stream::unfold(
         state,
@@ -115,7 +121,12 @@ pub(super) async fn events(
             Some((Ok(event), (app, events, repository, number, which, None)))
         },
     );
-    Ok(Sse::new(stream).keep_alive(sse::KeepAlive::default()))
+    Ok(Sse::new(stream.take_until(ended)).keep_alive(sse::KeepAlive::default()))
+}
+
+/// A page asks again when its stream ends, so nothing is lost by ending those of pages that nobody looks at.
+async fn ended(stopping: CancellationToken) {
+    _ = timeout(LONGEST_STREAM, stopping.cancelled()).await;
 }
 
 /// The branch after its next change; none ends the stream.

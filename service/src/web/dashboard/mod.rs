@@ -8,6 +8,7 @@ mod session;
 
 use axum::Router;
 use axum::http::header;
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 
@@ -15,7 +16,7 @@ use super::App;
 
 pub(super) use session::token_of;
 
-pub(super) fn routes() -> Router<App> {
+pub(super) fn routes(app: &App) -> Router<App> {
     Router::new()
         .route("/", get(pages::branches))
         .route("/repos/{owner}/{name}", get(pages::repository))
@@ -27,15 +28,18 @@ pub(super) fn routes() -> Router<App> {
         .route("/logout", post(session::log_out))
         .route("/assets/style.css", get(style))
         .route("/assets/live.js", get(script))
+        .layer(from_fn_with_state(app.clone(), session::from_here))
 }
 
+/// How long a browser keeps what is the same for everybody; a new version has it after that.
+const BRIEFLY: (header::HeaderName, &str) = (header::CACHE_CONTROL, "public, max-age=300");
+
 async fn style() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("../../../../templates/style.css"))
+    let content_type = (header::CONTENT_TYPE, "text/css; charset=utf-8");
+    ([content_type, BRIEFLY], include_str!("../../../../templates/style.css"))
 }
 
 async fn script() -> impl IntoResponse {
-    (
-        [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")],
-        include_str!("../../../../templates/live.js"),
-    )
+    let content_type = (header::CONTENT_TYPE, "text/javascript; charset=utf-8");
+    ([content_type, BRIEFLY], include_str!("../../../../templates/live.js"))
 }

@@ -3,11 +3,11 @@
 use askama::Template;
 use axum::Form;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::{markdown, session};
+use super::markdown;
 use crate::domain::branch::Branch;
 use crate::domain::ids::{DatabaseLabel, PullId, RepositoryName};
 use crate::domain::job::Job;
@@ -211,13 +211,11 @@ pub(super) async fn reset(
     State(app): State<App>,
     viewer: Viewer,
     uri: Uri,
-    headers: HeaderMap,
     Path((owner, name, number)): Path<(String, String, i32)>,
     Form(form): Form<Reset>,
 ) -> Result<Redirect, Response> {
     let caller = enter(viewer, &uri)?;
     let asked = async {
-        session::must_come_from_here(&headers)?;
         let name = readable(&caller, &owner, &name)?;
         caller.must_write(&name)?;
         let missing = || Problem::not_found(format!("{name} has no such branch."));

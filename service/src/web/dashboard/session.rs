@@ -1,32 +1,48 @@
-//! Who looks at the dashboard: a token of the API, kept encrypted in a cookie that no script and no other site can use.
+//! Who looks at the dashboard: a session of a token of the API, known by a cookie that no script and no other site can use.
+
+use std::time::Duration;
 
 use askama::Template;
 use axum::Form;
-use axum::extract::{Query, State};
-use axum::http::header::{COOKIE, SET_COOKIE};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Query, Request, State};
+use axum::http::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use crate::secret::Secret;
+use crate::store::sessions;
 use crate::web::App;
 use crate::web::auth::scope_of;
+use crate::web::identity::Client;
 use crate::web::problem::Problem;
 
-const COOKIE_NAME: &str = "offshoot_session";
 /// A working day.
-const LIFETIME_SECONDS: u32 = 12 * 60 * 60;
+const LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// The token that a request's cookie holds.
-pub(in crate::web) fn token_of(app: &App, headers: &HeaderMap) -> Option<Secret> {
+/// With this prefix a browser takes the cookie over https only, and from this very host.
+fn cookie_name(app: &App) -> &'static str {
+    if app.is_https() { "__Host-offshoot_session" } else { "offshoot_session" }
+}
+
+/// What a request's cookie holds.
+fn session_of(app: &App, headers: &HeaderMap) -> Option<Secret> {
     let cookies = headers
         .get_all(COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'));
-    let value =
-        cookies.filter_map(|cookie| cookie.trim().split_once('=')).find(|(name, _)| *name == COOKIE_NAME)?.1;
-    app.store.vault().decrypt(&hex::decode(value).ok()?).ok()
+        .flat_map(|value| value.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='));
+    let (_, value) = cookies.into_iter().find(|(name, _)| *name == cookie_name(app))?;
+    Some(Secret::new(value))
+}
+
+/// The token of a request's session, if it has one that is not over.
+pub(in crate::web) async fn token_of(app: &App, headers: &HeaderMap) -> Result<Option<Secret>, Problem> {
+    let Some(session) = session_of(app, headers) else { return Ok(None) };
+    let client = app.store.client().await?;
+    Ok(sessions::find(&client, app.store.vault(), &session).await?)
 }
 
 #[derive(Template)]
@@ -37,13 +53,13 @@ struct LoginPage<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Next {
+pub(super) struct Destination {
     #[serde(default)]
     next: String,
 }
 
-pub(super) async fn form(Query(next): Query<Next>) -> Result<Html<String>, Problem> {
-    page(&next.next, false)
+pub(super) async fn form(Query(destination): Query<Destination>) -> Result<Html<String>, Problem> {
+    page(&destination.next, false)
 }
 
 #[derive(Debug, Deserialize)]
@@ -53,34 +69,62 @@ pub(super) struct Login {
     next: String,
 }
 
-pub(super) async fn log_in(State(app): State<App>, Form(login): Form<Login>) -> Result<Response, Problem> {
+pub(super) async fn log_in(
+    State(app): State<App>,
+    visitor: Client,
+    Form(login): Form<Login>,
+) -> Result<Response, Problem> {
+    app.limits.login(visitor)?;
     let token = Secret::new(login.token.trim());
     if scope_of(&app, &token).await?.is_none() {
+        tracing::info!(address = %visitor.address, "a login was refused");
         return Ok((StatusCode::UNAUTHORIZED, page(&login.next, true)?).into_response());
     }
-    let value = hex::encode(app.store.vault().encrypt(&token));
-    let cookie = cookie(&app, &value, LIFETIME_SECONDS);
+    let client = app.store.client().await?;
+    let session = sessions::begin(&client, app.store.vault(), &token, LIFETIME).await?;
+    let cookie = cookie(&app, session.expose(), LIFETIME);
     Ok(([(SET_COOKIE, cookie)], Redirect::to(local(&login.next))).into_response())
 }
 
+/// Ends the session here and not only in the browser: a cookie that was copied is worth nothing afterwards.
 pub(super) async fn log_out(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
-    must_come_from_here(&headers)?;
-    Ok(([(SET_COOKIE, cookie(&app, "", 0))], Redirect::to("/login")).into_response())
-}
-
-/// Refuses what another site's page made the browser send. The cookie is not sent there either; this is the second lock.
-pub(super) fn must_come_from_here(headers: &HeaderMap) -> Result<(), Problem> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let (Some(origin), Some(host)) = (text(header::ORIGIN), text(header::HOST)) else { return Ok(()) };
-    if origin.split_once("://").is_some_and(|(_, site)| site == host) {
-        return Ok(());
+    if let Some(session) = session_of(&app, &headers) {
+        let client = app.store.client().await?;
+        sessions::end(&client, &session).await?;
     }
-    Err(Problem::forbidden("The request came from another site's page."))
+    Ok(([(SET_COOKIE, cookie(&app, "", Duration::ZERO))], Redirect::to("/login")).into_response())
 }
 
-fn cookie(app: &App, value: &str, seconds: u32) -> String {
-    let secure = if app.public_url.starts_with("https://") { "; Secure" } else { "" };
-    format!("{COOKIE_NAME}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
+/// Refuses what another site's page made the browser send, whichever page it is for. The cookie is not sent there either
+/// (`SameSite`); but logging in needs none, and who is logged in as somebody else's user tells them what they do.
+pub(super) async fn from_here(State(app): State<App>, request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD)
+        || is_from_here(&app.public_url, request.headers())
+    {
+        return next.run(request).await;
+    }
+    Problem::forbidden("The request came from another site's page, or does not say where it came from.")
+        .into_response()
+}
+
+/// By what only the browser itself can write. Every one of the last years says either of the two.
+fn is_from_here(public_url: &str, headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text("sec-fetch-site") {
+        return matches!(site, "same-origin" | "none");
+    }
+    let Some((_, site)) = text(ORIGIN.as_str()).and_then(|origin| origin.split_once("://")) else {
+        return false;
+    };
+    // A proxy may have put its own name for us into `Host`.
+    let public = public_url.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default());
+    text(HOST.as_str()) == Some(site) || public == Some(site)
+}
+
+/// `Lax`: a link on the pull request leads to the page and not to the login; a form of another site does not bring the cookie.
+fn cookie(app: &App, value: &str, lifetime: Duration) -> String {
+    let (name, secure) = (cookie_name(app), if app.is_https() { "; Secure" } else { "" });
+    format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={}{secure}", lifetime.as_secs())
 }
 
 /// A path of this site; anything else leads to its start.
@@ -107,14 +151,28 @@ mod tests {
 
     #[test]
     fn another_site_s_form_is_refused() {
-        let headers = |origin: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, "offshoot.acme.dev".parse().unwrap());
-            headers.insert(header::ORIGIN, origin.parse().unwrap());
-            headers
+        let is_from_here = |headers: &[(&'static str, &'static str)]| {
+            let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+            is_from_here("https://offshoot.acme.dev", &headers.collect())
         };
-        assert!(must_come_from_here(&headers("https://offshoot.acme.dev")).is_ok());
-        assert!(must_come_from_here(&headers("https://evil.example")).is_err());
-        assert!(must_come_from_here(&headers("null")).is_err());
+        let host = ("host", "offshoot.acme.dev");
+        for ours in [
+            &[host, ("origin", "https://offshoot.acme.dev")][..],
+            &[("host", "10.0.0.7:8080"), ("origin", "https://offshoot.acme.dev")],
+            &[("host", "localhost:8080"), ("origin", "http://localhost:8080")],
+            &[host, ("sec-fetch-site", "same-origin")],
+            &[host, ("sec-fetch-site", "none")],
+        ] {
+            assert!(is_from_here(ours), "{ours:?}");
+        }
+        for another_s in [
+            &[host, ("origin", "https://evil.example")][..],
+            &[host, ("origin", "null")],
+            &[host],
+            &[host, ("sec-fetch-site", "cross-site"), ("origin", "https://offshoot.acme.dev")],
+            &[host, ("sec-fetch-site", "same-site")],
+        ] {
+            assert!(!is_from_here(another_s), "{another_s:?}");
+        }
     }
 }
