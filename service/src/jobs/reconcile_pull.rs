@@ -13,7 +13,7 @@ use crate::domain::branch::Branch;
 use crate::domain::config::Forks;
 use crate::domain::ids::PullId;
 use crate::domain::job::Job;
-use crate::domain::pull::APPROVAL_LABEL;
+use crate::domain::pull::{APPROVAL_COMMAND, APPROVAL_LABEL};
 use crate::domain::report::Notice;
 use crate::domain::state::BranchState;
 use crate::queue::Claim;
@@ -249,7 +249,7 @@ fn blocked(stored: &StoredPull, forks: Forks) -> Option<String> {
         Forks::Always => None,
         Forks::Approve if approved => None,
         Forks::Approve => Some(format!(
-            "This pull request comes from a fork: its SQL is run once a maintainer puts the label {APPROVAL_LABEL} on it, for the commit {} alone. After a push, take the label off and put it on again.",
+            "This pull request comes from a fork: its SQL is run once a maintainer puts the label {APPROVAL_LABEL} on it or comments {APPROVAL_COMMAND}, for the commit {} alone. After a push, take the label off and put it on again, or comment again.",
             pull.head_sha.short()
         )),
         Forks::Never => {
