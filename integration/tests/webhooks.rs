@@ -2,4 +2,6 @@
 
 mod convergence;
 mod door;
+mod forks;
+mod replays;
 mod unreadable;

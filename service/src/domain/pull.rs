@@ -29,6 +29,41 @@ pub struct PullRequest {
 /// With this label a maintainer lets the head commit of a fork's pull request run.
 pub const APPROVAL_LABEL: &str = "offshoot:approve";
 
+/// A comment that begins with this line does the same; with a whole commit behind it, for that commit.
+pub const APPROVAL_COMMAND: &str = "/offshoot approve";
+
+/// A person's comment that a fork's commit may run. Whether they may say so is GitHub's to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    pub by: String,
+    /// GitHub's time of the comment, in whole seconds.
+    pub at: DateTime<Utc>,
+    /// The commit that it names.
+    pub commit: Option<Oid>,
+}
+
+/// The commit that a comment asks to approve, if that is what its first line does; the inner is none where it names none.
+///
+/// Only a whole name counts: commits that share their first digits with another are made in minutes.
+pub fn approval_asked(comment: &str) -> Option<Option<Oid>> {
+    let line = comment.lines().next()?.trim_end();
+    match line.strip_prefix(APPROVAL_COMMAND)? {
+        "" => Some(None),
+        rest => rest.strip_prefix(' ').and_then(|commit| commit.trim().parse().ok()).map(Some),
+    }
+}
+
+impl Word {
+    /// Whether it speaks of this head, which became the head at `since` by GitHub's clock. One that was pushed in the very second of
+    /// the comment, or later, its writer may never have seen.
+    pub fn is_about(&self, head: &Oid, since: DateTime<Utc>) -> bool {
+        match &self.commit {
+            Some(commit) => commit == head,
+            None => since < self.at,
+        }
+    }
+}
+
 /// What happened to a pull request, by the delivery's `action`; all others only bring its description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PullAction {
@@ -61,7 +96,7 @@ pub enum Absorbed {
 
 /// Decides what a description that came with `action` means for what is stored.
 ///
-/// GitHub gives no sequence number and `updated_at` counts whole seconds, so within one second a close wins, a head that
+/// GitHub gives no sequence number and `updated_at` counts whole seconds, so within one second a head that
 /// follows the stored one is newer, one that the stored one follows is older, and all else is unclear.
 pub fn absorb(stored: Option<&PullRequest>, action: &PullAction, told: PullRequest) -> Absorbed {
     let Some(stored) = stored else { return Absorbed::Changed(Box::new(told)) };
@@ -83,7 +118,6 @@ pub fn absorb(stored: Option<&PullRequest>, action: &PullAction, told: PullReque
         };
     }
     match (stored.open, told.open) {
-        (true, false) => Absorbed::Changed(Box::new(told)),
         (false, true) if *action == PullAction::Reopened => Absorbed::Unclear,
         (false, true) => Absorbed::Stale,
         _ => Absorbed::Unclear,
@@ -117,6 +151,37 @@ mod tests {
     }
 
     #[test]
+    fn a_command_is_a_comment_s_first_line() {
+        let named = oid('a');
+        assert_eq!(approval_asked("/offshoot approve"), Some(None));
+        assert_eq!(approval_asked("/offshoot approve \r\nthanks!"), Some(None));
+        assert_eq!(approval_asked(&format!("/offshoot approve {named}\n")), Some(Some(named)));
+        for other in [
+            "",
+            "please /offshoot approve",
+            "> /offshoot approve",
+            "\n/offshoot approve",
+            "/offshoot approved",
+            "/offshoot approve aaaaaaa",
+            "/offshoot approve it, please",
+            "/offshoot",
+        ] {
+            assert_eq!(approval_asked(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_about_the_head_that_its_writer_saw() {
+        let second = |second| DateTime::from_timestamp(second, 0).unwrap();
+        let word = |commit| Word { by: "grace".into(), at: second(10), commit };
+        assert!(word(None).is_about(&oid('a'), second(9)));
+        assert!(!word(None).is_about(&oid('a'), second(10)), "pushed in the same second");
+        assert!(!word(None).is_about(&oid('a'), second(11)), "pushed after it");
+        assert!(word(Some(oid('a'))).is_about(&oid('a'), second(11)), "named");
+        assert!(!word(Some(oid('b'))).is_about(&oid('a'), second(9)), "another is named");
+    }
+
+    #[test]
     fn later_seconds_win_and_earlier_ones_lose() {
         let stored = pull('a', 10, true);
         let later = pull('b', 11, true);
@@ -145,14 +210,12 @@ mod tests {
         assert_eq!(absorb(Some(&stored), &elsewhere, pull('d', 10, true)), Absorbed::Unclear);
     }
 
+    /// A close may be the one before a reopening, sent again.
     #[test]
-    fn within_a_second_a_close_wins() {
+    fn within_a_second_github_is_asked_about_a_close() {
         let closed = pull('a', 10, false);
         let open = pull('a', 10, true);
-        assert_eq!(
-            absorb(Some(&open), &PullAction::Closed, closed.clone()),
-            Absorbed::Changed(Box::new(closed.clone()))
-        );
+        assert_eq!(absorb(Some(&open), &PullAction::Closed, closed.clone()), Absorbed::Unclear);
         assert_eq!(absorb(Some(&closed), &PullAction::Opened, open.clone()), Absorbed::Stale);
         assert_eq!(absorb(Some(&closed), &PullAction::Reopened, open), Absorbed::Unclear);
     }

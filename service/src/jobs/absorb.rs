@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 
 use super::{JobError, Worker};
-use crate::domain::ids::PullId;
-use crate::domain::pull::{self, APPROVAL_LABEL, Absorbed, PullAction, PullRequest};
+use crate::domain::ids::{Oid, PullId};
+use crate::domain::pull::{self, APPROVAL_LABEL, Absorbed, PullAction, PullRequest, Word};
 use crate::domain::repository::RepositoryFacts;
 use crate::domain::state::BranchState;
 use crate::github::Permission;
 use crate::store::deliveries::Delivery;
-use crate::store::pulls::Approval;
+use crate::store::pulls::{Approval, StoredPull};
 use crate::store::{Store, branches, deliveries, pulls, reports, repositories};
 use crate::webhook::payload::{self, Told};
 
@@ -34,9 +34,9 @@ impl Worker {
         let new = deliveries::unabsorbed(&client, id).await?;
         let Some(first) = new.first() else { return Ok(None) };
         let asked_at = first.received_at;
-        let before = pulls::find(&client, id).await?.map(|stored| stored.pull);
-        let news = self.read_news(id, before.as_ref(), &new).await?;
+        let before = pulls::find(&client, id).await?;
         drop(client);
+        let news = self.read_news(id, before.as_ref(), &new).await?;
 
         let ids: Vec<String> = new.iter().map(|delivery| delivery.id.clone()).collect();
         let mut client = self.store.client().await?;
@@ -70,11 +70,13 @@ impl Worker {
     async fn read_news(
         &self,
         id: PullId,
-        before: Option<&PullRequest>,
+        before: Option<&StoredPull>,
         new: &[Delivery],
     ) -> Result<News, JobError> {
         let mut news = News::default();
         let mut unclear = false;
+        let mut head_since = before.map(|before| before.head_since);
+        let before = before.map(|before| &before.pull);
         for delivery in new {
             match payload::told(&delivery.event, &delivery.payload) {
                 Ok(Told::Pull { action, pull: told, facts }) => {
@@ -85,7 +87,12 @@ impl Worker {
                     }
                     let known = news.pull.as_ref().or(before);
                     match pull::absorb(known, &action, *told) {
-                        Absorbed::Changed(pull) => news.pull = Some(*pull),
+                        Absorbed::Changed(pull) => {
+                            if known.is_none_or(|known| known.head_sha != pull.head_sha) {
+                                head_since = Some(pull.updated_at);
+                            }
+                            news.pull = Some(*pull);
+                        }
                         Absorbed::Stale => {}
                         Absorbed::Unclear => unclear = true,
                     }
@@ -95,6 +102,13 @@ impl Worker {
                     news.wanted_anew = true;
                 }
                 Ok(Told::ReportTouched { comment }) => news.touched.push(comment),
+                Ok(Told::Approval { word, facts }) => {
+                    if let (Some(known), Some(since)) = (news.pull.as_ref().or(before), head_since)
+                        && let Some(approval) = self.heard(&word, known, since, &facts).await?
+                    {
+                        news.approval = Some(approval);
+                    }
+                }
                 Ok(Told::Nothing) => {}
                 Err(error) => {
                     tracing::warn!(delivery = delivery.id, %error, "a stored delivery cannot be read; passed over")
@@ -104,6 +118,9 @@ impl Worker {
         if unclear {
             news.pull = Some(self.ask(id, news.repository.as_ref()).await?);
         }
+        // A late word about an earlier head takes nothing away from the present one.
+        let head = news.pull.as_ref().or(before).map(|pull| &pull.head_sha);
+        news.approval.take_if(|approval| head != Some(&approval.sha));
         Ok(news)
     }
 
@@ -118,12 +135,41 @@ impl Worker {
         if label != APPROVAL_LABEL || !told.from_fork {
             return Ok(None);
         }
-        let github = self.github.repository(&facts.name, facts.installation);
-        if github.collaborator_permission(by).await? < Permission::Write {
-            tracing::info!(repository = %facts.name, pull = told.id.number, by, "an approval by someone who may not write is passed over");
+        self.approval_by(by, &told.head_sha, told, facts).await
+    }
+
+    /// The approval of the commit that was the head when a maintainer commented.
+    async fn heard(
+        &self,
+        word: &Word,
+        known: &PullRequest,
+        head_since: DateTime<Utc>,
+        facts: &RepositoryFacts,
+    ) -> Result<Option<Approval>, JobError> {
+        if !known.from_fork {
             return Ok(None);
         }
-        Ok(Some(Approval { sha: told.head_sha.clone(), by: by.clone() }))
+        if !word.is_about(&known.head_sha, head_since) {
+            tracing::info!(repository = %facts.name, pull = known.id.number, by = word.by, "an approval of another commit than the head is passed over");
+            return Ok(None);
+        }
+        self.approval_by(&word.by, &known.head_sha, known, facts).await
+    }
+
+    /// An approval counts if GitHub lets its giver write.
+    async fn approval_by(
+        &self,
+        by: &str,
+        sha: &Oid,
+        pull: &PullRequest,
+        facts: &RepositoryFacts,
+    ) -> Result<Option<Approval>, JobError> {
+        let github = self.github.repository(&facts.name, facts.installation);
+        if github.collaborator_permission(by).await? < Permission::Write {
+            tracing::info!(repository = %facts.name, pull = pull.id.number, by, "an approval by someone who may not write is passed over");
+            return Ok(None);
+        }
+        Ok(Some(Approval { sha: sha.clone(), by: by.to_owned() }))
     }
 
     /// What GitHub itself says of a pull request now.

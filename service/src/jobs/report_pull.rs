@@ -28,6 +28,7 @@ impl Worker {
             pull: &stored.pull,
             branches: &branches,
             notice: stored.notice.as_ref(),
+            approved_by: stored.approved_by(),
             public_url: &self.public_url,
         };
         let github = self.github.repository(&facts.name, facts.installation);

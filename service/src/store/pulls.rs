@@ -1,5 +1,6 @@
 //! Pull requests as last heard of.
 
+use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
@@ -15,7 +16,7 @@ macro_rules! columns {
     () => {
         "repository, number, open, merged, draft, title, author, head_sha, head_ref,
          head_repository, from_fork, base_ref, base_sha, github_updated_at, approved_sha,
-         approved_by, notice, unwanted_sha"
+         approved_by, notice, unwanted_sha, coalesce(head_since, github_updated_at) as head_since"
     };
 }
 
@@ -30,6 +31,8 @@ pub struct Approval {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredPull {
     pub pull: PullRequest,
+    /// When its head became what it is, by GitHub's clock, as far as that was heard of; never too early.
+    pub head_since: DateTime<Utc>,
     pub approval: Option<Approval>,
     /// Said of it as a whole, where there is no branch to say it of.
     pub notice: Option<Notice>,
@@ -59,7 +62,16 @@ impl FromRow for StoredPull {
             _ => None,
         };
         let unwanted_sha = parsed_optional(row, "unwanted_sha")?;
-        Ok(Self { pull, approval, notice: json_optional(row, "notice")?, unwanted_sha })
+        let (head_since, notice) = (get(row, "head_since")?, json_optional(row, "notice")?);
+        Ok(Self { pull, head_since, approval, notice, unwanted_sha })
+    }
+}
+
+impl StoredPull {
+    /// Who approved the head of a pull request that comes from a fork.
+    pub fn approved_by(&self) -> Option<&str> {
+        let approval = self.approval.as_ref().filter(|approval| approval.sha == self.pull.head_sha)?;
+        self.pull.from_fork.then_some(&approval.by)
     }
 }
 
@@ -68,9 +80,12 @@ pub async fn save(client: &impl GenericClient, pull: &PullRequest) -> Result<(),
     query(
         "store a pull request",
         "insert into pull_requests (repository, number, open, merged, draft, title, author, head_sha, head_ref,
-             head_repository, from_fork, base_ref, base_sha, github_updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+             head_repository, from_fork, base_ref, base_sha, github_updated_at, head_since)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)
          on conflict (repository, number) do update set
+             head_since = case when pull_requests.head_sha = excluded.head_sha
+                 then coalesce(pull_requests.head_since, pull_requests.github_updated_at)
+                 else excluded.head_since end,
              open = excluded.open,
              merged = excluded.merged,
              draft = excluded.draft,

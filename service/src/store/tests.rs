@@ -157,6 +157,28 @@ async fn a_delivery_that_needs_nothing_is_kept_and_done_with() {
 }
 
 #[tokio::test]
+async fn a_session_ends_by_itself_and_when_it_is_told_to() {
+    let test = TestStore::new().await;
+    let client = test.store.client().await.unwrap();
+    let vault = test.store.vault();
+    let token = Secret::new("offs_a-token");
+    let hour = std::time::Duration::from_secs(3600);
+    let session = sessions::begin(&client, vault, &token, hour).await.unwrap();
+    let found = async |session: &Secret| sessions::find(&client, vault, session).await.unwrap();
+    assert_eq!(found(&session).await, Some(token.clone()));
+    assert_eq!(found(&Secret::new("made up")).await, None);
+    let other = Vault::new(&Vault::generate_key()).unwrap();
+    assert_eq!(sessions::find(&client, &other, &session).await.unwrap(), None, "the key was replaced");
+    sessions::end(&client, &session).await.unwrap();
+    assert_eq!(found(&session).await, None);
+    let over = sessions::begin(&client, vault, &token, std::time::Duration::ZERO).await.unwrap();
+    assert_eq!(found(&over).await, None);
+    sessions::begin(&client, vault, &token, hour).await.unwrap();
+    let rows = client.query_one("select count(*) as rows from sessions", &[]).await.unwrap();
+    assert_eq!(rows.get::<_, i64>("rows"), 1, "those that are over are forgotten");
+}
+
+#[tokio::test]
 async fn a_pull_request_survives_its_row() {
     let test = TestStore::new().await;
     let client = test.store.client().await.unwrap();
@@ -171,6 +193,14 @@ async fn a_pull_request_survives_its_row() {
     assert_eq!((stored.pull, stored.approval, stored.notice), (told.clone(), Some(approval), Some(notice)));
     assert_eq!(pulls::open_on_base(&client, 7, "next").await.unwrap().len(), 1);
     assert_eq!(pulls::open_on_base(&client, 7, "main").await.unwrap(), []);
+    let (first, later) = (stored.head_since, told.updated_at + TimeDelta::seconds(5));
+    told.updated_at = later;
+    pulls::save(&client, &told).await.unwrap();
+    let head_since = async || pulls::find(&client, id).await.unwrap().unwrap().head_since;
+    assert_eq!(head_since().await, first, "the head stayed what it was");
+    told.head_sha = oid('e');
+    pulls::save(&client, &told).await.unwrap();
+    assert_eq!(head_since().await, later, "the head moved");
     told.open = false;
     pulls::save(&client, &told).await.unwrap();
     assert_eq!(pulls::open_of(&client, 7).await.unwrap(), []);

@@ -14,7 +14,7 @@ use objects::{
 use crate::domain::github_json;
 use crate::domain::ids::{Oid, PullId};
 use crate::domain::job::Job;
-use crate::domain::pull::{PullAction, PullRequest};
+use crate::domain::pull::{PullAction, PullRequest, Word};
 use crate::domain::report::{CHECK_NAME, COMMENT_MARKER};
 use crate::domain::repository::RepositoryFacts;
 
@@ -55,6 +55,11 @@ pub enum Told {
     ReportTouched {
         comment: i64,
     },
+    /// Somebody asked by a comment to let the head commit of a fork run.
+    Approval {
+        word: Word,
+        facts: RepositoryFacts,
+    },
     Nothing,
 }
 
@@ -88,12 +93,18 @@ pub fn told(event: &str, body: &[u8]) -> Result<Told, Malformed> {
         "check_run" | "check_suite" => {
             Told::Rerequested { sha: typed::<CheckPayload>(event, &value)?.sha(event)? }
         }
-        "issue_comment" => {
-            let payload: CommentPayload = typed(event, &value)?;
-            Told::ReportTouched { comment: payload.comment.id }
-        }
+        "issue_comment" => told_by_comment(event, &typed(event, &value)?)?,
         _ => Told::Nothing,
     })
+}
+
+fn told_by_comment(event: &str, payload: &CommentPayload) -> Result<Told, Malformed> {
+    let Some(word) = payload.word() else {
+        return Ok(Told::ReportTouched { comment: payload.comment.id });
+    };
+    let installation = payload.installation.as_ref().map(|installation| installation.id);
+    let facts = github_json::repository(&payload.repository, installation);
+    Ok(Told::Approval { word, facts: facts.map_err(|error| malformed(event, error))? })
 }
 
 enum Asked {
@@ -108,7 +119,11 @@ fn asked(event: &str, action: Option<&str>, value: &Value) -> Result<Asked, Malf
             _ => Asked::Nothing("it tells of no pull request"),
         },
         "push" => asked_by_push(event, value)?,
-        "issue_comment" => asked_by_comment(action, &typed(event, value)?),
+        "issue_comment" => {
+            let payload = typed(event, value)?;
+            told_by_comment(event, &payload)?;
+            asked_by_comment(action, &payload)
+        }
         "check_run" | "check_suite" if action == Some("rerequested") => asked_by_check(event, value)?,
         "repository" => {
             let payload: RepositoryPayload = typed(event, value)?;
@@ -144,6 +159,10 @@ fn asked_by_comment(action: Option<&str>, payload: &CommentPayload) -> Asked {
     if payload.issue.pull_request.is_none() {
         return Asked::Nothing("a comment on an issue");
     }
+    let pull = PullId { repository: payload.repository.id, number: payload.issue.number };
+    if payload.word().is_some() {
+        return Asked::Job(Job::ReconcilePull(pull));
+    }
     // A deleted comment is sent as it was, an edited one as it is now; what it was stands among the changes.
     let before = payload.changes.as_ref().and_then(|changes| changes.body.as_ref()).map(|body| &body.from);
     let is_report = [payload.comment.body.as_ref(), before]
@@ -151,7 +170,7 @@ fn asked_by_comment(action: Option<&str>, payload: &CommentPayload) -> Asked {
         .flatten()
         .any(|text| text.contains(COMMENT_MARKER));
     if !is_report {
-        return Asked::Nothing("a comment that is not the report's");
+        return Asked::Nothing("a comment that is neither the report nor a command");
     }
     let by_its_author =
         payload.comment.user.as_ref().is_some_and(|author| author.login == payload.sender.login);
@@ -160,7 +179,6 @@ fn asked_by_comment(action: Option<&str>, payload: &CommentPayload) -> Asked {
         Some("edited") if !by_its_author => {}
         _ => return Asked::Nothing("Offshoot's own report"),
     }
-    let pull = PullId { repository: payload.repository.id, number: payload.issue.number };
     Asked::Job(Job::ReconcilePull(pull))
 }
 

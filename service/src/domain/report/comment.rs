@@ -34,6 +34,10 @@ pub fn comment(subject: &Subject<'_>) -> Option<String> {
             text.push_str(&connect(branch, subject));
         }
     }
+    if let Some(by) = subject.approved_by {
+        let sha = code(subject.pull.head_sha.short());
+        let _ = writeln!(text, "This pull request comes from a fork; {} let {sha} run.", code(by));
+    }
     Some(cut(text))
 }
 

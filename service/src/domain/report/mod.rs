@@ -86,6 +86,8 @@ pub struct Subject<'a> {
     /// One for each database, in the order of their labels.
     pub branches: &'a [Branch],
     pub notice: Option<&'a Notice>,
+    /// Who let the head commit of a fork run.
+    pub approved_by: Option<&'a str>,
     /// Base of links to the dashboard, without a `/` at its end.
     pub public_url: &'a str,
 }

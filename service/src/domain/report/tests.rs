@@ -94,7 +94,8 @@ fn migration_failure() -> Failure {
 fn told(branches: &[Branch], notice: Option<&Notice>, open: bool) -> String {
     let (repository, pull) = (repository(), PullRequest { open, ..pull() });
     let public_url = "https://offshoot.acme.dev";
-    let subject = Subject { repository: &repository, pull: &pull, branches, notice, public_url };
+    let subject =
+        Subject { repository: &repository, pull: &pull, branches, notice, approved_by: None, public_url };
     let verdict = verdict(&subject);
     assert!(verdict.title.chars().count() <= 140, "{}", verdict.title);
     assert!(verdict.summary.chars().count() <= TEXT_LIMIT);
@@ -291,4 +292,21 @@ fn durations_are_rounded_to_what_is_read() {
         read.join(", "),
         "0.0 ms, 4.1 ms, 9.9 ms, 95 ms, 999 ms, 1.0 s, 59.9 s, 1 min 0 s, 2 min 0 s, 60 min 0 s"
     );
+}
+
+#[test]
+fn a_fork_s_report_says_who_let_it_run() {
+    let (repository, pull) = (repository(), pull());
+    let notice = Notice::Errored { message: "GitHub does not answer".to_owned() };
+    let subject = |approved_by| Subject {
+        repository: &repository,
+        pull: &pull,
+        branches: &[],
+        notice: Some(&notice),
+        approved_by,
+        public_url: "https://offshoot.acme.dev",
+    };
+    let text = comment(&subject(Some("grace"))).unwrap();
+    assert!(text.contains("`grace` let `aaaaaaa` run"), "{text}");
+    assert!(!comment(&subject(None)).unwrap().contains("fork"));
 }

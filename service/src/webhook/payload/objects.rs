@@ -1,10 +1,13 @@
 //! The parts of GitHub's payloads that are looked into.
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::{Malformed, malformed};
 use crate::domain::github_json::{PullObject, RepositoryObject, UserObject};
 use crate::domain::ids::Oid;
+use crate::domain::pull::{Word, approval_asked};
+use crate::domain::report::COMMENT_MARKER;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct InstallationObject {
@@ -50,11 +53,28 @@ pub(super) struct InstallationPayload {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct CommentPayload {
+    #[serde(default)]
+    pub action: String,
     pub issue: IssueObject,
     pub comment: CommentObject,
     pub changes: Option<CommentChanges>,
     pub repository: RepositoryObject,
+    pub installation: Option<InstallationObject>,
     pub sender: UserObject,
+}
+
+impl CommentPayload {
+    /// The word that a person gave by a new comment of their own. What an App or a bot writes may be anybody's text.
+    pub(super) fn word(&self) -> Option<Word> {
+        let comment = &self.comment;
+        let text = comment.body.as_deref().filter(|text| !text.contains(COMMENT_MARKER))?;
+        let commit = approval_asked(text)?;
+        let author = comment.user.as_ref().filter(|author| author.login == self.sender.login)?;
+        let is_person = author.kind.as_deref() == Some("User") && comment.performed_via_github_app.is_none();
+        let is_new = self.action == "created" && self.issue.pull_request.is_some();
+        let at = comment.created_at.filter(|_| is_person && is_new)?;
+        Some(Word { by: author.login.clone(), at, commit })
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -68,7 +88,17 @@ pub(super) struct IssueObject {
 pub(super) struct CommentObject {
     pub id: i64,
     pub body: Option<String>,
-    pub user: Option<UserObject>,
+    pub user: Option<AuthorObject>,
+    pub created_at: Option<DateTime<Utc>>,
+    pub performed_via_github_app: Option<serde_json::Value>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct AuthorObject {
+    pub login: String,
+    /// `User`, `Bot` or `Organization`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -42,7 +42,10 @@ fn comment(action: &str, text: &str, author: &str, sender: &str) -> Value {
     json!({
         "action": action,
         "issue": {"number": 42, "pull_request": {"url": "https://api.github.com/repos/acme/shop/pulls/42"}},
-        "comment": {"id": 99, "body": text, "user": {"login": author}},
+        "comment": {
+            "id": 99, "body": text, "user": {"login": author, "type": "User"}, "created_at": "2026-01-02T03:04:05Z",
+            "performed_via_github_app": null,
+        },
         "repository": repository(),
         "sender": {"login": sender},
     })
@@ -149,6 +152,36 @@ fn the_report_s_comment_is_guarded_against_others_only() {
     let mut on_issue = comment("deleted", &report, "offshoot[bot]", "eve");
     on_issue["issue"]["pull_request"] = Value::Null;
     assert_eq!(job("issue_comment", &on_issue), None);
+}
+
+#[test]
+fn a_person_s_new_comment_may_approve() {
+    let asked = comment("created", "/offshoot approve\nlooks fine", "grace", "grace");
+    assert_eq!(job("issue_comment", &asked), Some(Job::ReconcilePull(PULL)));
+    match told("issue_comment", asked.to_string().as_bytes()).unwrap() {
+        Told::Approval { word, facts } => {
+            assert_eq!((word.by.as_str(), word.commit, facts.github_id), ("grace", None, 7));
+            assert_eq!(word.at.to_rfc3339(), "2026-01-02T03:04:05+00:00");
+        }
+        other => panic!("{other:?}"),
+    }
+    let changed = |pointer: &str, value: Value| {
+        let mut comment = asked.clone();
+        *comment.pointer_mut(pointer).unwrap() = value;
+        comment
+    };
+    for (odd, why) in [
+        (changed("/action", json!("edited")), "an edited comment"),
+        (changed("/action", json!("deleted")), "a deleted comment"),
+        (changed("/sender/login", json!("eve")), "another's comment"),
+        (changed("/comment/user/type", json!("Bot")), "a bot's comment"),
+        (changed("/comment/performed_via_github_app", json!({"id": 1})), "an App's comment"),
+        (changed("/issue/pull_request", Value::Null), "a comment on an issue"),
+        (changed("/comment/body", json!(format!("/offshoot approve\n{COMMENT_MARKER}"))), "the report"),
+        (changed("/comment/body", json!("`/offshoot approve`")), "a quotation"),
+    ] {
+        assert_eq!(job("issue_comment", &odd), None, "{why}");
+    }
 }
 
 #[test]
