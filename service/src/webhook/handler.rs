@@ -1,7 +1,7 @@
 //! `POST /webhooks/github`: check, store, answer.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::timeout;
 
 use super::payload::{self, Received};
 use super::problem::Problem;
@@ -20,6 +21,8 @@ use crate::store::{Store, StoreError};
 
 /// GitHub's own cap for a delivery is 25 MB.
 const BODY_LIMIT: usize = 25 * 1024 * 1024;
+/// GitHub itself gives a delivery up after ten seconds.
+const BODY_TIME: Duration = Duration::from_secs(20);
 const STORE_TRIES: u32 = 3;
 
 /// What the route needs.
@@ -174,10 +177,11 @@ async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     if announced.is_some_and(|length: usize| length > BODY_LIMIT) {
         return Err(Problem::TooLarge);
     }
-    match Limited::new(body, BODY_LIMIT).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
-        Err(error) => Err(Problem::Malformed(format!("the body did not arrive whole: {error}"))),
+    match timeout(BODY_TIME, Limited::new(body, BODY_LIMIT).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
+        Ok(Err(_)) => Err(Problem::Malformed("the body did not arrive whole".to_owned())),
+        Err(_) => Err(Problem::TooSlow),
     }
 }
 

@@ -11,6 +11,7 @@ pub(super) enum Problem {
     Malformed(String),
     Unsigned(&'static str),
     TooLarge,
+    TooSlow,
     /// The control database does not answer; the delivery can be sent again.
     Unavailable,
     Internal,
@@ -22,6 +23,7 @@ impl Problem {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Unsigned(_) => StatusCode::UNAUTHORIZED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -33,6 +35,7 @@ impl Problem {
             Self::Malformed(_) => "malformed-delivery",
             Self::Unsigned(_) => "invalid-signature",
             Self::TooLarge => "delivery-too-large",
+            Self::TooSlow => "request-timeout",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
         }
@@ -43,6 +46,7 @@ impl Problem {
             Self::Malformed(_) => "The delivery is malformed",
             Self::Unsigned(_) => "The delivery's signature is missing or wrong",
             Self::TooLarge => "The delivery is too large",
+            Self::TooSlow => "The delivery came too slowly",
             Self::Unavailable => "Offshoot cannot store deliveries at the moment",
             Self::Internal => "Offshoot failed",
         }
@@ -53,6 +57,7 @@ impl Problem {
             Self::Malformed(why) => why,
             Self::Unsigned(why) => why,
             Self::TooLarge => "GitHub caps deliveries at 25 MB; this one is longer than 25 MiB",
+            Self::TooSlow => "the body was not there after 20 seconds",
             Self::Unavailable => "the control database does not answer; redeliver it later",
             Self::Internal => "the delivery was not stored; the service's log says why",
         }

@@ -16,7 +16,10 @@ use super::wait;
 use crate::domain::branch::Branch;
 use crate::domain::ids::{DatabaseLabel, Oid, PullId, RepositoryName};
 use crate::domain::job::Job;
+use crate::domain::pull::PullRequest;
+use crate::domain::repository::RepositoryFacts;
 use crate::domain::state::BranchState;
+use crate::github::GithubError;
 use crate::store::branches::Change;
 use crate::store::{StoreError, branches, jobs, pulls, repositories};
 use crate::web::App;
@@ -138,9 +141,28 @@ pub(super) async fn create(
         }
     };
     let pull = PullId { repository: facts.github_id, number: path.number };
+    if pulls::find(&client, pull).await?.is_none() {
+        pulls::save(&client, &described(&app, &facts, path.number).await?).await?;
+    }
     pulls::set_unwanted(&client, pull, None).await?;
     jobs::enqueue(&client, &Job::ReconcilePull(pull)).await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// A pull request that nobody told of, as GitHub shows it: a job for one that is not there would be tried for ever.
+async fn described(app: &App, facts: &RepositoryFacts, number: i32) -> Result<PullRequest, Problem> {
+    match app.github.repository(&facts.name, facts.installation).pull(number).await {
+        Ok(pull) => Ok(pull),
+        Err(GithubError::Missing { .. }) => {
+            Err(Problem::not_found(format!("GitHub shows no pull request {number} of {}.", facts.name)))
+        }
+        Err(error) => {
+            tracing::warn!(%error, repository = %facts.name, number, "a pull request could not be looked up");
+            let detail = "GitHub does not answer; try again in a few seconds.";
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "GitHub is out of reach", detail)
+                .retry_after(5))
+        }
+    }
 }
 
 /// Rebuilds the branch from its layer; the URL stays, data written to it is gone.
