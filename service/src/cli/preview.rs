@@ -18,6 +18,7 @@ use crate::domain::pull::PullRequest;
 use crate::domain::report::{self, Notice};
 use crate::domain::repository::RepositoryFacts;
 use crate::domain::state::BranchState;
+use crate::embedded::{Embedded, EmbeddedError, EmbeddedSettings};
 use crate::jobs::prepare::{Clock, Order, Preparer};
 use crate::jobs::reading::{ReadError, Reader, Reading};
 use crate::local_git::LocalGit;
@@ -61,6 +62,10 @@ pub(super) struct Args {
     postgres_bin: Option<PathBuf>,
 }
 
+/// How long one preview waits for another, and how often it looks.
+const PATIENCE: Duration = Duration::from_secs(120);
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// Wide enough that a preview's rows are never taken for one of GitHub's repositories.
 const LOCAL: i64 = i64::MIN;
 
@@ -68,15 +73,14 @@ pub(super) async fn run(args: Args) -> Result<Exit, Stop> {
     telemetry::log(true);
     let databases = DatabaseArgs::embedded(data_dir(&args)?, args.postgres_bin.clone());
     if args.stop {
-        Servers::connect(&databases).await?.stop().await?;
-        return Ok(Exit::Done);
+        return stop(&databases).await;
     }
     let git = LocalGit::open(&args.repo).map_err(Stop::usage)?;
     let head = git.resolve(&args.head).await.map_err(Stop::usage)?;
     let base = git.resolve(&args.base).await.map_err(Stop::usage)?;
 
     let progress = Progress::start("starting PostgreSQL");
-    let servers = Servers::connect(&databases).await?;
+    let servers = connect(&databases, &progress).await?;
     let facts = RepositoryFacts {
         github_id: local_number(git.git_dir()),
         name: git.name().clone(),
@@ -112,6 +116,48 @@ pub(super) async fn run(args: Args) -> Result<Exit, Stop> {
         embedded.leave_running();
     }
     shown
+}
+
+/// Stops what an earlier preview left running. Its data need not be readable for that.
+async fn stop(databases: &DatabaseArgs) -> Result<Exit, Stop> {
+    let settings = EmbeddedSettings {
+        data_dir: databases.data_dir.clone(),
+        postgres_bin: databases.postgres_bin.clone(),
+    };
+    let stopped = Embedded::stop_left_running(&settings).await;
+    if !stopped.map_err(|error| in_use(error.into(), databases))? {
+        eprintln!("no PostgreSQL of a preview runs in {}", databases.data_dir.display());
+    }
+    Ok(Exit::Done)
+}
+
+/// The servers, once another preview on the same directory has had its turn.
+async fn connect(databases: &DatabaseArgs, progress: &Progress) -> Result<Servers, Stop> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match Servers::connect(databases).await {
+            Err(error) if is_in_use(&error) && Instant::now() < deadline => {
+                progress.say_once("waiting for another preview to end");
+                tokio::time::sleep(PAUSE).await;
+            }
+            connected => return Ok(connected.map_err(|error| in_use(error, databases))?),
+        }
+    }
+}
+
+fn is_in_use(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(EmbeddedError::InUse { .. }))
+}
+
+/// The same error, with the setting that a preview has for it.
+fn in_use(error: anyhow::Error, databases: &DatabaseArgs) -> anyhow::Error {
+    if !is_in_use(&error) {
+        return error;
+    }
+    anyhow!(
+        "{} is used by another preview, or by a service; wait for it, or choose another directory with --data-dir (OFFSHOOT_PREVIEW_DATA_DIR)",
+        databases.data_dir.display()
+    )
 }
 
 struct Preview<'a> {
@@ -259,6 +305,14 @@ impl Progress {
             eprintln!("{what}");
         } else {
             self.bar.set_message(what.to_owned());
+        }
+    }
+
+    /// Says what is being waited for at the first of many looks.
+    fn say_once(&self, what: &str) {
+        if self.bar.message() != what {
+            self.bar.set_message(what.to_owned());
+            self.say(what);
         }
     }
 

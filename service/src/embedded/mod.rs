@@ -68,6 +68,23 @@ impl Embedded {
         Ok(server)
     }
 
+    /// Stops a server that was left running in a data directory; false where none runs there.
+    pub async fn stop_left_running(settings: &EmbeddedSettings) -> Result<bool, EmbeddedError> {
+        let (cluster, lock) = Cluster::open(&settings.data_dir)?;
+        if cluster.major().is_none() {
+            return Ok(false);
+        }
+        let installation = find::find(settings.postgres_bin.as_deref(), cluster.major())?;
+        let user = user::choose().await?;
+        // Nobody connects to it, so its password does not matter.
+        let password = Secret::new("");
+        let server = Self { cluster, installation, user, password, port: 0, running: false, _lock: lock };
+        if server.adoptable_port().await.is_none() {
+            return Ok(false);
+        }
+        server.stop().await.map(|()| true)
+    }
+
     async fn run(&mut self) -> Result<(), EmbeddedError> {
         let adopted = self.adoptable_port().await;
         match adopted {
