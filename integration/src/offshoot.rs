@@ -3,6 +3,7 @@
 mod api;
 mod databases;
 mod log;
+mod processes;
 mod secrets;
 
 use std::path::{Path, PathBuf};
@@ -106,6 +107,11 @@ impl Offshoot {
         Ok(offshoot)
     }
 
+    /// Changes a setting; the next start has it.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.options.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts the process again on the same data and the same port.
     pub async fn restart(&mut self) -> Result<()> {
         ensure!(self.process.is_none(), "the service runs already");
@@ -162,6 +168,7 @@ impl Offshoot {
     /// in what GitHub was sent. Then ends the service well.
     pub async fn finish(mut self, github: &SimulatedGitHub) -> Result<()> {
         let figures = self.figures().await?;
+        processes::ensure_discreet(&self.secrets, self.data.path())?;
         ensure!(figures.contains("offshoot_"), "no figures: {figures}");
         self.terminate().await?;
         let log = self.log()?;

@@ -2,6 +2,7 @@
 
 mod commands;
 mod events;
+mod previews;
 mod tokens;
 
 use anyhow::{Context, Result, ensure};
@@ -15,7 +16,7 @@ use crate::shop::{SHOP, column, migration};
 use crate::world::World;
 
 /// An RFC 9457 problem of this status and type.
-fn ensure_problem(answer: &Answer, status: u16, kind: &str) -> Result<()> {
+pub fn ensure_problem(answer: &Answer, status: u16, kind: &str) -> Result<()> {
     ensure!(answer.status == status, "{answer:?} instead of {status}");
     ensure!(answer.headers["content-type"] == "application/problem+json", "{answer:?}");
     ensure!(answer.text("type").ends_with(&format!("/{kind}")), "{} instead of {kind}", answer.text("type"));

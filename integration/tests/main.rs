@@ -7,6 +7,7 @@ mod layers;
 mod prisma;
 mod reports;
 mod samples;
+mod security;
 mod shop;
 mod webhooks;
 mod world;

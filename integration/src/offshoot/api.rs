@@ -97,7 +97,16 @@ impl Offshoot {
         }
         let response = request.send().await.with_context(|| format!("call {path}"))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body: Value = serde_json::from_str(&response.text().await?).unwrap_or_default();
+        let text = response.text().await?;
+        if !status.is_success() {
+            self.secrets.ensure_absent(&format!("the answer {status} of {path}"), &text)?;
+        }
+        let body: Value = serde_json::from_str(&text).unwrap_or_default();
+        if status == StatusCode::CREATED
+            && let Some(token) = body["token"].as_str()
+        {
+            self.secrets.add(token);
+        }
         for url in ["database_url", "read_only_url"] {
             self.secrets.add_password_of(body[url].as_str().unwrap_or_default());
         }

@@ -87,6 +87,43 @@ async fn answers_say_what_became_of_a_delivery() -> Result<()> {
     world.finish().await
 }
 
+/// GitHub's other content type, and what nobody should send.
+#[tokio::test]
+async fn odd_bodies_are_understood_or_refused() -> Result<()> {
+    let adjust = |options: &mut integration::offshoot::Options| {
+        let secrets = format!("the one that is coming, {SECRET}");
+        options.environment.push(("OFFSHOOT_GITHUB_WEBHOOK_SECRET".to_owned(), secrets));
+        options.expected_trouble.push("refused a delivery".to_owned());
+    };
+    let world = World::start_with(adjust).await?;
+    let send = async |content_type: &str, secret: &str, event: &str, body: &[u8]| -> Result<u16> {
+        let (signed, guid) = (signature(secret, body), format!("odd-{}", body.len()));
+        let headers = [
+            ("content-type", content_type),
+            ("x-github-delivery", guid.as_str()),
+            ("x-github-event", event),
+            ("x-hub-signature-256", signed.as_str()),
+        ];
+        post(&world, &headers, body.to_vec()).await
+    };
+    let json = "application/json";
+    for secret in [SECRET, "the one that is coming"] {
+        ensure!(send(json, secret, "ping", b"{}").await? == 200, "signed with {secret}");
+    }
+    ensure!(send(json, "the one that was", "ping", b"{}").await? == 401, "a secret that is gone");
+
+    let form = "application/x-www-form-urlencoded";
+    ensure!(send(form, SECRET, "ping", b"payload=%7B%22zen%22%3A%22x%22%7D").await? == 200, "a form");
+    ensure!(send(form, SECRET, "ping", b"zen=x").await? == 400, "a form without a payload");
+    ensure!(send("text/plain", SECRET, "ping", b"{}").await? == 400, "plain text");
+    for deep in ["[".repeat(5_000_000), "{\"a\":".repeat(1_000_000), format!("{{\"a\":{}", "[".repeat(200))] {
+        ensure!(send(json, SECRET, "pull_request", deep.as_bytes()).await? == 400, "a deep body");
+    }
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(20 * 1024 * 1024));
+    ensure!(send(json, SECRET, "star", long.as_bytes()).await? == 200, "a long body");
+    world.finish().await
+}
+
 /// What GitHub's own examples tell of does not exist here, and is taken all the same.
 #[tokio::test]
 async fn no_example_of_github_s_breaks_the_door() -> Result<()> {
