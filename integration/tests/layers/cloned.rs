@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail, ensure};
 use offshoot::domain::bookkeeping;
 use offshoot::domain::chain::{Chain, MigrationFile};
+use offshoot::domain::content::Content;
 use offshoot::domain::fingerprint::Fingerprint;
 use offshoot::domain::ids::Oid;
 use offshoot::domain::layer::LayerKey;
@@ -189,7 +190,12 @@ fn files(case: &Case) -> Vec<MigrationFile> {
     let all = case.base.iter().chain(&case.own).filter(|file| file.file == "migration.sql");
     all.map(|file| {
         let path = format!("m/{}/migration.sql", file.name);
-        MigrationFile::new(&file.name, path, oid.clone(), bytes::Bytes::copy_from_slice(&file.bytes))
+        MigrationFile::new(
+            &file.name,
+            path,
+            oid.clone(),
+            &Content::new(bytes::Bytes::copy_from_slice(&file.bytes)),
+        )
     })
     .collect()
 }

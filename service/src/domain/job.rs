@@ -44,7 +44,9 @@ impl Lane {
     pub fn kinds(self) -> &'static [&'static str] {
         match self {
             Self::Foreground => &["reconcile_pull", "report_pull", "sync_repository", "sync_installation"],
-            Self::Background => &["follow_base", "refill_pool", "empty_trash", "sweep", "trim_layers", "check_layer"],
+            Self::Background => {
+                &["follow_base", "refill_pool", "empty_trash", "sweep", "trim_layers", "check_layer"]
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::chain::{Chain, MigrationFile};
+use super::content::Content;
 use super::ids::Oid;
 use super::seed::SeedFile;
 
@@ -36,25 +37,25 @@ impl Recipe {
         self.migrations.iter().chain(&self.seeds).map(|file| file.oid.clone()).collect()
     }
 
-    /// The chain's files, given the bytes of each; none where one is not at hand.
+    /// The chain's files, given the content of each; none where one is not at hand.
     pub fn migrations(
         &self,
         chain: &Chain,
-        bytes: impl Fn(&Oid) -> Option<bytes::Bytes>,
+        content: impl Fn(&Oid) -> Option<Content>,
     ) -> Option<Vec<MigrationFile>> {
         let files = chain.migrations().iter().zip(&self.migrations);
         files
             .map(|(migration, file)| {
-                Some(MigrationFile::new(&migration.name, &file.path, file.oid.clone(), bytes(&file.oid)?))
+                Some(MigrationFile::new(&migration.name, &file.path, file.oid.clone(), &content(&file.oid)?))
             })
             .collect()
     }
 
-    /// The seed's files, given the bytes of each; none where one is not at hand.
-    pub fn seeds(&self, bytes: impl Fn(&Oid) -> Option<bytes::Bytes>) -> Option<Vec<SeedFile>> {
+    /// The seed's files, given the content of each; none where one is not at hand.
+    pub fn seeds(&self, content: impl Fn(&Oid) -> Option<Content>) -> Option<Vec<SeedFile>> {
         self.seeds
             .iter()
-            .map(|file| Some(SeedFile::new(&file.path, file.oid.clone(), bytes(&file.oid)?)))
+            .map(|file| Some(SeedFile::new(&file.path, file.oid.clone(), &content(&file.oid)?)))
             .collect()
     }
 }
@@ -65,6 +66,10 @@ mod tests {
 
     use super::*;
 
+    fn content(bytes: &'static [u8]) -> Content {
+        Content::new(Bytes::from_static(bytes))
+    }
+
     fn oid(digit: char) -> Oid {
         digit.to_string().repeat(40).parse().unwrap()
     }
@@ -73,18 +78,18 @@ mod tests {
     fn what_was_written_down_makes_the_same_again() {
         // The bytes that are no UTF-8 are replaced before they are hashed; git names them as they are.
         let migrations = [
-            MigrationFile::new("1", "m/1/migration.sql", oid('a'), Bytes::from_static(b"SELECT 1;")),
-            MigrationFile::new("2", "m/2/migration.sql", oid('b'), Bytes::from_static(b"SELECT '\xe9';")),
+            MigrationFile::new("1", "m/1/migration.sql", oid('a'), &content(b"SELECT 1;")),
+            MigrationFile::new("2", "m/2/migration.sql", oid('b'), &content(b"SELECT '\xe9';")),
         ];
-        let seeds = [SeedFile::new("seed/1.sql", oid('c'), Bytes::from_static(b"SELECT 2;"))];
+        let seeds = [SeedFile::new("seed/1.sql", oid('c'), &content(b"SELECT 2;"))];
         let recipe = Recipe::of(&["citext".to_owned()], &migrations, &seeds);
         let text = serde_json::to_string(&recipe).unwrap();
         let recipe: Recipe = serde_json::from_str(&text).unwrap();
         assert_eq!(recipe.oids(), [oid('a'), oid('b'), oid('c')]);
         let stored = |wanted: &Oid| match wanted.as_str().chars().next() {
-            Some('a') => Some(Bytes::from_static(b"SELECT 1;")),
-            Some('b') => Some(Bytes::from_static(b"SELECT '\xe9';")),
-            Some('c') => Some(Bytes::from_static(b"SELECT 2;")),
+            Some('a') => Some(content(b"SELECT 1;")),
+            Some('b') => Some(content(b"SELECT '\xe9';")),
+            Some('c') => Some(content(b"SELECT 2;")),
             _ => None,
         };
         assert_eq!(recipe.migrations(&Chain::of(&migrations), stored).unwrap(), migrations);

@@ -78,10 +78,10 @@ impl Worker {
         let due = layer_checks::due(&client, Utc::now() - AGAIN_AFTER).await?;
         for layer in due.into_iter().filter(|layer| self.is_buildable(layer)) {
             let Some(recipe) = &layer.recipe else { continue };
-            let blobs = objects::get_blobs(&client, &recipe.oids()).await?;
-            let bytes = |oid: &_| blobs.get(oid).cloned();
+            let blobs = objects::get_blobs(&self.store, &recipe.oids()).await?;
+            let content = |oid: &_| blobs.get(oid).cloned();
             let (Some(migrations), Some(seeds)) =
-                (recipe.migrations(&layer.chain, bytes), recipe.seeds(bytes))
+                (recipe.migrations(&layer.chain, content), recipe.seeds(content))
             else {
                 continue;
             };

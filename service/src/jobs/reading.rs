@@ -206,7 +206,8 @@ impl<'a> ListedDatabase<'a> {
 
     fn read(self, trees: &Trees, blobs: &HashMap<Oid, Content>) -> Result<DatabaseReading, ReadError> {
         if let Some(lock_file) = self.lock_file {
-            prisma::check_provider(&self.layout.migrations, blobs[&lock_file.oid].bytes()).map_err(configuration)?;
+            prisma::check_provider(&self.layout.migrations, blobs[&lock_file.oid].bytes())
+                .map_err(configuration)?;
         }
         let mut head = self.head.read(blobs);
         if head.migrations.is_empty() && head.broken.is_none() && self.lock_file.is_none() {
@@ -232,8 +233,7 @@ impl<'a> ListedSide<'a> {
 
     fn read(self, blobs: &HashMap<Oid, Content>) -> Side {
         let migrations = read_chain(&self.chain, blobs);
-        let seed =
-            |entry: &TreeEntry| SeedFile::new(&entry.path, entry.oid.clone(), &blobs[&entry.oid]);
+        let seed = |entry: &TreeEntry| SeedFile::new(&entry.path, entry.oid.clone(), &blobs[&entry.oid]);
         Side { migrations, seeds: self.seeds.into_iter().map(seed).collect(), broken: self.chain.broken }
     }
 }

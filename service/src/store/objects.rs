@@ -9,8 +9,8 @@ use quick_cache::sync::Cache;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
-use super::{Store, StoreError};
 use super::query::{FromRow, get, json, parsed, query};
+use super::{Store, StoreError};
 use crate::domain::content::Content;
 use crate::domain::ids::Oid;
 use crate::domain::tree::Tree;

@@ -112,7 +112,12 @@ fn identity(sha: &str, generation: i32) -> Identity {
 
 fn migration(name: &str, sql: impl AsRef<[u8]>) -> MigrationFile {
     let oid = "ab".repeat(20).parse().unwrap();
-    MigrationFile::new(name, format!("m/{name}/migration.sql"), oid, &Content::new(Bytes::copy_from_slice(sql.as_ref())))
+    MigrationFile::new(
+        name,
+        format!("m/{name}/migration.sql"),
+        oid,
+        &Content::new(Bytes::copy_from_slice(sql.as_ref())),
+    )
 }
 
 async fn connect(engine: &Engine, access: &Access) -> Result<Client, crate::postgres::ConnectError> {

@@ -3,7 +3,11 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::seed::SeedFile;
 
 fn file(path: &str, text: &str) -> SeedFile {
-    SeedFile::new(path, "cd".repeat(20).parse().unwrap(), &Content::new(Bytes::copy_from_slice(text.as_bytes())))
+    SeedFile::new(
+        path,
+        "cd".repeat(20).parse().unwrap(),
+        &Content::new(Bytes::copy_from_slice(text.as_bytes())),
+    )
 }
 
 async fn seed(engine: &Engine, made: &Made, files: &[SeedFile]) -> Result<(), Failure> {

@@ -146,7 +146,9 @@ impl Preparer<'_> {
         let (held, ledger) = self.held(branch).await?;
         let wanted = order.wanted();
         let chain = Chain::of(&wanted);
-        if let Some(key) = layer::template_key(self.engine.server(), &order.database.layout, &order.database.base) {
+        if let Some(key) =
+            layer::template_key(self.engine.server(), &order.database.layout, &order.database.base)
+        {
             let client = self.store.client().await?;
             retention::need(&client, branch.id, &key).await?;
         }

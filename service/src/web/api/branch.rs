@@ -159,8 +159,13 @@ async fn described(app: &App, facts: &RepositoryFacts, number: i32) -> Result<Pu
         Err(error) => {
             tracing::warn!(%error, repository = %facts.name, number, "a pull request could not be looked up");
             let detail = "GitHub does not answer; try again in a few seconds.";
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "GitHub is out of reach", detail)
-                .retry_after(5))
+            Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "GitHub is out of reach",
+                detail,
+            )
+            .retry_after(5))
         }
     }
 }
