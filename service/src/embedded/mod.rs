@@ -118,7 +118,7 @@ impl Embedded {
 
     async fn launch(&self) -> Result<(), EmbeddedError> {
         self.cluster.configure(self.port, false)?;
-        if self.accepts_clones().await {
+        if self.compresses().await {
             self.cluster.configure(self.port, true)?;
         }
         let config_file = format!("-c config_file={}", shell_quote(&self.cluster.settings_file()));
@@ -137,13 +137,13 @@ impl Embedded {
         if status.success() { Ok(()) } else { Err(failed(self.cluster.last_log_lines())) }
     }
 
-    /// Whether `CREATE DATABASE … STRATEGY FILE_COPY` can share blocks: from 18, where the platform has it.
-    async fn accepts_clones(&self) -> bool {
-        if self.installation.major < 18 {
+    /// Whether the WAL can be compressed by LZ4: from 15, where the build has it.
+    async fn compresses(&self) -> bool {
+        if self.installation.major < 15 {
             return false;
         }
         let mut ask = command(self.installation.bin.join("postgres"), self.user.as_ref());
-        ask.args(["-C", "file_copy_method", "-c", "file_copy_method=clone"]);
+        ask.args(["-C", "wal_compression", "-c", "wal_compression=lz4"]);
         ask.arg("-D").arg(self.cluster.pgdata());
         ask.output().await.is_ok_and(|output| output.status.success())
     }

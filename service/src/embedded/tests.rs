@@ -31,6 +31,8 @@ async fn a_server_starts_keeps_its_secret_and_is_taken_over_after_a_kill() {
         let url = server.administrator_url();
         let client = postgres::connect(&url).await.unwrap();
         client.batch_execute("create table kept (id int)").await.unwrap();
+        let durable = "select 1 from pg_settings where name in ('fsync', 'full_page_writes', 'synchronous_commit') and setting = 'on'";
+        assert_eq!(client.query(durable, &[]).await.unwrap().len(), 3, "the control database is here too");
         let pid = |text: String| text.lines().next().map(str::to_owned);
         let pid_file = directory.path().join("embedded/pgdata/postmaster.pid");
         let before = pid(std::fs::read_to_string(&pid_file).unwrap());
