@@ -58,6 +58,18 @@ deny: ## licences, sources and known vulnerabilities of the dependencies (instal
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	@cargo deny check
 
+# Coverage alone and no sanitizer: that runs on stable Rust, and there is no unsafe code of ours to catch. A crash
+# is kept in fuzz/artifacts, with the command that repeats it.
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz: ## a minute of random webhooks, trees and configurations each (installs cargo-fuzz; FUZZ_SECONDS=60)
+	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	@for target in webhook chain config; do \
+		mkdir -p fuzz/corpus/$$target fuzz/seeds/$$target; \
+		scripts/stage "fuzz $$target" cargo fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target \
+			-- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=8192; \
+	done
+
 # Root's .tools may be a link that scripts/setup made. Anyone else's link is theirs: only the link goes.
 .PHONY: clean-tools
 clean-tools: ## remove .tools; Debian packages, images and a started Docker engine stay

@@ -3,6 +3,6 @@
 mod handler;
 pub mod payload;
 mod problem;
-mod signature;
+pub mod signature;
 
 pub use handler::{WebhookState, router};

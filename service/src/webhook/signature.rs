@@ -9,7 +9,7 @@ const SCHEME: &str = "sha256=";
 
 /// Whether `X-Hub-Signature-256` was made over these bytes with one of the secrets; while a secret is being changed there
 /// are two. The comparison takes the same time wherever they differ.
-pub(super) fn is_valid(header: &str, body: &[u8], secrets: &[Secret]) -> bool {
+pub fn is_valid(header: &str, body: &[u8], secrets: &[Secret]) -> bool {
     let Some(tag) = header.strip_prefix(SCHEME).and_then(|digits| hex::decode(digits).ok()) else {
         return false;
     };
