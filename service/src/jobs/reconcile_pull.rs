@@ -136,6 +136,7 @@ impl Worker {
     }
 
     /// The chains and the configuration; none where people have to settle something first, which is noted on the pull request.
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn read(&self, repository: &Repository, stored: &StoredPull) -> Result<Option<Reading>, JobError> {
         let facts = &repository.facts;
         let source = self.github.repository(&facts.name, facts.installation);

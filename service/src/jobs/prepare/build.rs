@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::outcome::{Published, Work};
@@ -49,7 +50,9 @@ impl Preparer<'_> {
         }
         let public = Self::place(branch)?;
         let trash = InstanceNames::trash(&id)?;
-        self.engine.publish(&names, &public, &trash, &order.identity(generation)).await?;
+        let identity = order.identity(generation);
+        let publish = self.engine.publish(&names, &public, &trash, &identity);
+        publish.instrument(tracing::debug_span!("publish")).await?;
         let branch = self.settle(order, branch, work, Some(Published { id, generation }), true).await?;
         if let Start::Layer(LayerAtHand { key, .. }) = &build.start {
             let client = self.store.client().await?;
@@ -59,6 +62,7 @@ impl Preparer<'_> {
     }
 
     /// A database of the branch's own: a spare, a clone of a layer, or an empty one.
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn acquire(
         &self,
         order: &Order<'_>,

@@ -99,6 +99,7 @@ impl Order<'_> {
 
 impl Preparer<'_> {
     /// Brings the branch of an order to its commit. What the author did wrong is a state of the branch; an error is ours.
+    #[tracing::instrument(level = "debug", skip_all, fields(database = %order.database.layout.label))]
     pub async fn prepare(&self, order: &Order<'_>) -> Result<Branch, JobError> {
         let (branch, settled) = self.begin(order).await?;
         if settled {

@@ -15,6 +15,7 @@ use crate::store::branches;
 
 impl Preparer<'_> {
     /// Replays part of the wanted chain. What fails by the author's fault is noted in the work; nothing more is run then.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn replay(
         &self,
         access: &Access,
@@ -71,6 +72,7 @@ impl Preparer<'_> {
     }
 
     /// Runs seed files, each in a transaction of its own, and remembers those that were run.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn seed(
         &self,
         access: &Access,
@@ -120,6 +122,7 @@ impl Preparer<'_> {
     }
 
     /// Compares what the database says of itself, in a session of its own, with the first of the wanted migrations, which were run.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn verify(
         &self,
         order: &Order<'_>,
