@@ -11,4 +11,6 @@ pub mod containers;
 #[cfg(feature = "harness")]
 pub mod offshoot;
 #[cfg(feature = "harness")]
+pub mod otlp;
+#[cfg(feature = "harness")]
 pub mod prisma;

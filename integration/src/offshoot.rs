@@ -2,6 +2,7 @@
 
 mod api;
 mod databases;
+mod figures;
 mod log;
 mod processes;
 mod secrets;

@@ -4,6 +4,7 @@ mod api;
 mod containers;
 mod crash;
 mod layers;
+mod operate;
 mod prisma;
 mod reports;
 mod samples;

@@ -93,6 +93,10 @@ pub struct DatabaseArgs {
     #[arg(long, env = "OFFSHOOT_SECRET_KEY", hide_env_values = true, value_parser = secret)]
     pub secret_key: Option<Secret>,
 
+    /// Earlier keys, separated by commas, while what they encrypted moves to OFFSHOOT_SECRET_KEY
+    #[arg(long, env = "OFFSHOOT_SECRET_KEY_PREVIOUS", hide_env_values = true, value_parser = secret)]
+    pub secret_key_previous: Option<Secret>,
+
     /// Extensions that a repository's `.offshoot.toml` may ask for
     #[arg(long, env = "OFFSHOOT_ALLOWED_EXTENSIONS", value_delimiter = ',', default_value = ALLOWED_EXTENSIONS, value_parser = extension)]
     pub allowed_extensions: Vec<String>,
@@ -162,13 +166,7 @@ impl ServeArgs {
                  Make one with `openssl rand -hex 32` and set it in both places."
             );
         };
-        let secrets: Vec<Secret> = secret
-            .expose()
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-            .map(Secret::new)
-            .collect();
+        let secrets = listed(secret);
         if secrets.is_empty() || secrets.iter().any(|secret| secret.expose().len() < SHORTEST_SECRET) {
             bail!(
                 "OFFSHOOT_GITHUB_WEBHOOK_SECRET is empty or shorter than {SHORTEST_SECRET} characters (a comma separates two secrets); \
@@ -230,6 +228,7 @@ impl DatabaseArgs {
             data_dir,
             postgres_bin,
             secret_key: None,
+            secret_key_previous: None,
             allowed_extensions: ALLOWED_EXTENSIONS.split(',').map(|name| name.trim().to_owned()).collect(),
         }
     }
@@ -240,7 +239,7 @@ impl DatabaseArgs {
         check_postgres_url("OFFSHOOT_BRANCH_SERVER_URL", self.branch_server_url.as_ref())
     }
 
-    /// The vault under the configured key, or under one generated beside the embedded server's data.
+    /// The vault under the configured key, or under one generated beside the embedded server's data; it opens what earlier keys sealed.
     pub fn vault(&self) -> anyhow::Result<Vault> {
         let key = match &self.secret_key {
             Some(key) => key.clone(),
@@ -250,7 +249,9 @@ impl DatabaseArgs {
             ),
             None => generated_key(&self.data_dir)?,
         };
-        Vault::new(&key).context("OFFSHOOT_SECRET_KEY")
+        let vault = Vault::new(&key).context("OFFSHOOT_SECRET_KEY")?;
+        let previous = self.secret_key_previous.as_ref().map(listed).unwrap_or_default();
+        vault.with_previous(&previous).context("OFFSHOOT_SECRET_KEY_PREVIOUS")
     }
 }
 
@@ -299,6 +300,12 @@ fn write_private(path: &Path, content: &str) -> std::io::Result<()> {
         std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.write_all(content.as_bytes())?;
     file.sync_all()
+}
+
+/// Several secrets in one setting, separated by commas.
+fn listed(secrets: &Secret) -> Vec<Secret> {
+    let parts = secrets.expose().split(',').map(str::trim);
+    parts.filter(|part| !part.is_empty()).map(Secret::new).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ pub mod config;
 pub mod domain;
 pub mod embedded;
 pub mod engine;
+pub mod figures;
 pub mod github;
 pub mod jobs;
 pub mod local_git;

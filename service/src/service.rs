@@ -14,12 +14,13 @@ use crate::domain::job::{Job, Lane};
 use crate::domain::pool::PoolLimits;
 use crate::embedded::{Embedded, EmbeddedSettings};
 use crate::engine::{Engine, EngineSettings, Limits};
+use crate::figures::Figures;
 use crate::github::Github;
 use crate::jobs::{Worker, schedule};
 use crate::postgres::Endpoint;
 use crate::queue;
 use crate::secret::Secret;
-use crate::store::{Listener, Store, branches, jobs};
+use crate::store::{Listener, Store, jobs, sealed};
 use crate::web::{self, App};
 use crate::webhook::{self, WebhookState};
 
@@ -63,7 +64,7 @@ impl Servers {
         let store = Store::connect(&control, vault).context("OFFSHOOT_DATABASE_URL")?;
         store.migrate().await.context("bringing the control database's schema up to date")?;
         let client = store.client().await?;
-        branches::check_key(&client, store.vault()).await?;
+        sealed::check_key(&client, store.vault()).await?;
         drop(client);
         let engine = Engine::connect(engine_settings(args, &control)?)
             .await
@@ -113,7 +114,7 @@ impl std::fmt::Debug for Service {
 
 impl Service {
     /// Starts everything. It serves when this returns.
-    pub async fn start(args: &ServeArgs, figures: PrometheusHandle) -> anyhow::Result<Self> {
+    pub async fn start(args: &ServeArgs, recorder: PrometheusHandle) -> anyhow::Result<Self> {
         // Settings first: a mistake in them should not wait for servers.
         let secrets = args.webhook_secrets()?;
         let github = Github::connect(args.github.settings()?).context("the GitHub settings")?;
@@ -122,6 +123,7 @@ impl Service {
             .with_context(|| format!("OFFSHOOT_LISTEN: cannot listen on {}", args.listen))?;
         let address = socket.local_addr().context("reading the address listened on")?;
         let servers = Servers::connect(&args.databases).await?;
+        rotate(&servers.store).await?;
         let public_url: Arc<str> = match &args.public_url {
             Some(_) => args.public_url(),
             None => format!("http://{address}"),
@@ -141,11 +143,11 @@ impl Service {
         let app = App {
             store: servers.store.clone(),
             engine: servers.engine.clone(),
-            github,
+            github: github.clone(),
             listener: listener.clone(),
             public_url,
             bootstrap: args.administrator_token()?,
-            figures,
+            figures: recorder.clone(),
             proxies: args.trusted_proxies.as_slice().into(),
             limits: Arc::default(),
             stopping: shutdown.clone(),
@@ -158,6 +160,12 @@ impl Service {
         tasks.spawn(async { anyhow::Ok(serving.await) });
         tasks.spawn(work(worker, listener, shutdown.clone()));
         tasks.spawn(calibrate_clones(servers.engine.clone(), shutdown.clone()));
+        let (store, engine) = (servers.store.clone(), servers.engine.clone());
+        let figures = Figures { store, engine, github, recorder }.keep(shutdown.clone());
+        tasks.spawn(async move {
+            figures.await;
+            Ok(())
+        });
         let client = servers.store.client().await?;
         // What was missed while nothing ran.
         jobs::enqueue(&client, &Job::Sweep).await?;
@@ -198,6 +206,17 @@ impl Service {
         self.tasks.shutdown().await;
         self.servers.stop().await
     }
+}
+
+/// Moves what earlier keys encrypted to the current one, before anything new is made.
+async fn rotate(store: &Store) -> anyhow::Result<()> {
+    if !store.vault().has_previous() {
+        return Ok(());
+    }
+    let client = store.client().await?;
+    let replaced = sealed::rotate(&client, store.vault()).await.context("encrypting credentials anew")?;
+    tracing::info!(replaced, key = %store.vault().key_id(), "credentials are under the current key");
+    Ok(())
 }
 
 /// Measures how the branch server clones best, once. Until then, and where it fails, a guess decides.

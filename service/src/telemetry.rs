@@ -1,12 +1,18 @@
-//! Logs for people on a terminal and as JSON elsewhere, and the process's figures.
+//! Logs for people on a terminal and as JSON elsewhere, traces where they are asked for, and the process's figures.
+
+pub mod catalogue;
+pub mod traces;
 
 use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
+
+use crate::figures::unix_now;
+use traces::Traces;
 
 /// What is logged unless `RUST_LOG` says otherwise. The libraries below log SQL and requests at their finer levels: they stay at warnings;
 /// the pools warn of each session that a stopping server ends, which we say ourselves.
@@ -18,14 +24,26 @@ const SECONDS: [f64; 14] =
 
 /// Starts logging to standard error. `quiet` leaves only warnings, for commands whose output is for people.
 pub fn log(quiet: bool) {
-    let default = if quiet { "warn,deadpool.postgres=error" } else { DEFAULT_FILTER };
+    start(if quiet { "warn,deadpool.postgres=error" } else { DEFAULT_FILTER }, &Traces::default());
+}
+
+/// Starts what a service tells while it runs: its log, and traces where an endpoint is configured for them.
+pub fn serve() -> anyhow::Result<Traces> {
+    let traces = Traces::configured().context("OTEL_EXPORTER_OTLP_ENDPOINT")?;
+    start(DEFAULT_FILTER, &traces);
+    Ok(traces)
+}
+
+/// The log and the traces each have a filter of their own: traces show steps that would only be noise in the log.
+fn start(default: &str, traces: &Traces) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(traces.layer());
     let format = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let started = if std::io::stderr().is_terminal() {
-        registry.with(format.with_target(false).with_ansi(std::env::var_os("NO_COLOR").is_none())).try_init()
+        let format = format.with_target(false).with_ansi(std::env::var_os("NO_COLOR").is_none());
+        registry.with(format.with_filter(filter)).try_init()
     } else {
-        registry.with(format.json().flatten_event(true).with_span_list(false)).try_init()
+        registry.with(format.json().flatten_event(true).with_span_list(false).with_filter(filter)).try_init()
     };
     // The demo runs the service in a process that logs already.
     _ = started;
@@ -36,5 +54,9 @@ pub fn figures() -> anyhow::Result<PrometheusHandle> {
     let builder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
         .context("the buckets of the histograms")?;
-    builder.install_recorder().context("starting the figures")
+    let recorder = builder.install_recorder().context("starting the figures")?;
+    catalogue::register();
+    metrics::gauge!("offshoot_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    metrics::gauge!("process_start_time_seconds").set(unix_now());
+    Ok(recorder)
 }

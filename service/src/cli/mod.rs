@@ -1,5 +1,6 @@
 //! The command line: parse, wire, run, exit code.
 
+mod audit;
 mod branch;
 mod client;
 #[cfg(feature = "demo")]
@@ -7,6 +8,7 @@ mod demo;
 mod doctor;
 mod preview;
 mod print;
+mod secret;
 mod serve;
 mod storage;
 mod token;
@@ -41,6 +43,12 @@ enum Command {
     /// Make, list and revoke the API's tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// Look at who did what
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Replace the key that encrypts credentials at rest
+    #[command(subcommand)]
+    Secret(secret::Command),
     /// Check settings, servers, privileges and GitHub, and say how to mend what is wrong
     Doctor(Box<crate::config::ServeArgs>),
     /// Give the embedded PostgreSQL a file system on which clones share blocks
@@ -105,6 +113,8 @@ pub async fn run() -> ExitCode {
         Command::Url(args) => url::run(args).await,
         Command::Branch(command) => branch::run(command).await,
         Command::Token(command) => token::run(command).await,
+        Command::Audit(command) => audit::run(command).await,
+        Command::Secret(command) => secret::run(command).await,
         Command::Doctor(args) => doctor::run(*args).await,
         Command::Storage(command) => storage::run(&command),
         Command::Health(args) => serve::health(args).await,

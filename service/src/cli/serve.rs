@@ -9,11 +9,15 @@ use crate::service::Service;
 use crate::telemetry;
 
 pub(super) async fn run(args: ServeArgs) -> Result<Exit, Stop> {
-    telemetry::log(false);
+    let traces = telemetry::serve().map_err(Stop::usage)?;
     // A wrong setting is the caller's to mend, and said before anything starts.
     args.check().map_err(Stop::usage)?;
+    // Heard from the beginning: it may be asked to end as soon as it answers.
+    let asked_to_end = tokio::spawn(terminated());
     let service = Service::start(&args, telemetry::figures()?).await?;
-    service.run_until(terminated()).await?;
+    let ended = service.run_until(async { _ = asked_to_end.await }).await;
+    traces.end().await;
+    ended?;
     Ok(Exit::Done)
 }
 

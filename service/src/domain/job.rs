@@ -57,6 +57,17 @@ impl Lane {
 }
 
 impl Job {
+    /// Every kind, for figures.
+    pub const KINDS: &[&str] = &[
+        "reconcile_pull",
+        "report_pull",
+        "sync_repository",
+        "sync_installation",
+        "follow_base",
+        "empty_trash",
+        "sweep",
+    ];
+
     pub fn kind(&self) -> &'static str {
         match self {
             Self::ReconcilePull(_) => "reconcile_pull",

@@ -1,6 +1,7 @@
 //! What Offshoot decides, as values and functions of values. Nothing here knows of tokio, SQL connections,
 //! HTTP or GitHub's client; the adapters around it carry out what is decided here.
 
+pub mod audit;
 pub mod bookkeeping;
 pub mod branch;
 pub mod chain;

@@ -41,6 +41,10 @@ impl BranchState {
         Self::Deleted,
     ];
 
+    /// What a branch may be called until it is deleted.
+    pub const LIVE_NAMES: &[&str] =
+        &["pending", "preparing", "ready", "failed", "errored", "blocked", "deleting"];
+
     /// The states from which this one may be entered. Every UPDATE of a branch's state filters on them.
     pub const fn predecessors(self) -> &'static [Self] {
         use BranchState::{Blocked, Deleting, Errored, Failed, Pending, Preparing, Ready};

@@ -1,6 +1,7 @@
 //! The branch server: layers, instances and what is run in them. All SQL that the branch server sees from Offshoot is here.
 
 mod bookkeeping;
+mod capacity;
 mod clone;
 mod discard;
 mod error;
@@ -27,6 +28,7 @@ use deadpool_postgres::{Object, Pool};
 use tokio_postgres::Client;
 
 pub use bookkeeping::Ledger;
+pub use capacity::{Capacity, Disk};
 pub use clone::{CloneCost, CloneMethod, CloneMethods};
 pub use error::{EngineError, ErrorKind};
 pub use failure::ReplayError;

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use http::header::LINK;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use metrics::{counter, gauge, histogram};
+use metrics::{counter, histogram};
 use octocrab::Octocrab;
 use serde::de::DeserializeOwned;
 use tower::BoxError;
@@ -64,7 +64,7 @@ impl Surroundings {
     fn observe(&self, ask: &Ask, status: Option<StatusCode>, headers: &HeaderMap, started: Instant) {
         let elapsed = started.elapsed();
         let class = status.map_or_else(|| "none".to_owned(), |status| format!("{}xx", status.as_u16() / 100));
-        counter!("offshoot_github_requests_total", "status_class" => class).increment(1);
+        counter!("offshoot_github_requests_total", "status" => class).increment(1);
         histogram!("offshoot_github_request_seconds").record(elapsed.as_secs_f64());
         debug!(
             method = %ask.method,
@@ -78,7 +78,6 @@ impl Surroundings {
         if let (Some(limit), Some(remaining), Some(reset), "core") =
             (figure("x-ratelimit-limit"), figure("x-ratelimit-remaining"), error::reset(headers), resource)
         {
-            gauge!("offshoot_github_quota_remaining").set(remaining as f64);
             let mut quota = self.quota.lock().expect("nobody panics while holding the quota");
             *quota = Some(Quota { limit, remaining, reset });
         }
@@ -162,6 +161,7 @@ impl Caller {
         Ok(())
     }
 
+    #[tracing::instrument(level = "debug", name = "github", skip_all, fields(method = %ask.method, path = ask.template))]
     async fn attempt(&self, ask: &Ask) -> Result<Answer, Failed> {
         self.renew().await?;
         let started = Instant::now();

@@ -1,8 +1,10 @@
 //! Takes up a pull request's new deliveries: they are told in order, and what is stored converges to what GitHub means.
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 
 use super::{JobError, Worker};
+use crate::domain::audit::{Action, Actor, Entry};
 use crate::domain::ids::{Oid, PullId};
 use crate::domain::pull::{self, APPROVAL_LABEL, Absorbed, PullAction, PullRequest, Word};
 use crate::domain::repository::RepositoryFacts;
@@ -10,7 +12,8 @@ use crate::domain::state::BranchState;
 use crate::github::Permission;
 use crate::store::deliveries::Delivery;
 use crate::store::pulls::{Approval, StoredPull};
-use crate::store::{Store, branches, deliveries, pulls, reports, repositories};
+use crate::store::{Store, audit, branches, deliveries, pulls, reports, repositories};
+use crate::telemetry::traces;
 use crate::webhook::payload::{self, Told};
 
 /// What the new deliveries come to.
@@ -34,6 +37,11 @@ impl Worker {
         let new = deliveries::unabsorbed(&client, id).await?;
         let Some(first) = new.first() else { return Ok(None) };
         let asked_at = first.received_at;
+        for delivery in &new {
+            if let Some(trace) = &delivery.trace {
+                traces::link(trace, &delivery.id);
+            }
+        }
         let before = pulls::find(&client, id).await?;
         drop(client);
         let news = self.read_news(id, before.as_ref(), &new).await?;
@@ -52,6 +60,7 @@ impl Worker {
         }
         if let Some(approval) = &news.approval {
             pulls::approve(&tx, id, approval).await?;
+            audit::record(&tx, &approved(id, &news, approval)).await?;
         }
         if news.rerequested {
             retry(&tx, id).await?;
@@ -190,6 +199,14 @@ impl Worker {
         };
         Ok(self.github.repository(&facts.name, facts.installation).pull(id.number).await?)
     }
+}
+
+fn approved(id: PullId, news: &News, approval: &Approval) -> Entry {
+    let repository =
+        news.repository.as_ref().map_or_else(|| id.repository.to_string(), |facts| facts.name.to_string());
+    let actor = Actor::Github(approval.by.clone());
+    Entry::new(actor, Action::ForkApproved, format!("{repository}#{}", id.number))
+        .with(json!({ "sha": approval.sha.to_string() }))
 }
 
 /// A check that is asked for again starts over: what failed is rebuilt, and GitHub is told whatever comes of it.

@@ -47,8 +47,24 @@ impl From<JobError> for Outcome {
         match error {
             JobError::Wait { until, why } => Self::Snooze { until, why },
             JobError::Superseded => Self::Done,
-            JobError::Retry(error) => Self::Retry(error),
+            JobError::Retry(error) => {
+                metrics::counter!("offshoot_errors_total", "kind" => kind(&error)).increment(1);
+                Self::Retry(error)
+            }
         }
+    }
+}
+
+/// By whose fault it failed, for figures.
+fn kind(error: &anyhow::Error) -> &'static str {
+    if error.is::<GithubError>() || error.is::<SourceError>() {
+        "github"
+    } else if error.is::<EngineError>() {
+        "branch_server"
+    } else if error.is::<StoreError>() {
+        "control_database"
+    } else {
+        "internal"
     }
 }
 

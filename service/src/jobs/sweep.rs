@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use chrono::{TimeDelta, Utc};
 
 use super::{JobError, Worker};
+use crate::domain::audit::{Action, Actor, Entry};
 use crate::domain::job::Job;
 use crate::domain::state::BranchState;
 use crate::engine::{InstanceNames, Subject};
 use crate::store::branches::{self, Change};
-use crate::store::{StoreError, deliveries, instances, jobs, layers, pulls, repositories};
+use crate::store::{Store, StoreError, audit, deliveries, instances, jobs, layers, pulls, repositories};
 
 impl Worker {
     pub(super) async fn sweep(&self) -> Result<(), JobError> {
@@ -27,22 +28,29 @@ impl Worker {
         // GitHub redelivers for three days: what came before is not asked for again.
         deliveries::prune(&client, Utc::now() - TimeDelta::days(14)).await?;
         jobs::prune(&client, Utc::now() - TimeDelta::days(7)).await?;
+        audit::prune(&client, Utc::now() - TimeDelta::days(365)).await?;
         Ok(())
     }
 
     /// Branches whose time is over go, until their next push.
     async fn expire(&self) -> Result<(), JobError> {
-        let client = self.store.client().await?;
+        let mut client = self.store.client().await?;
         for branch in branches::expired(&client, Utc::now()).await? {
-            pulls::set_unwanted(&client, branch.pull, Some(&branch.head_sha)).await?;
+            let tx = Store::begin(&mut client).await?;
+            pulls::set_unwanted(&tx, branch.pull, Some(&branch.head_sha)).await?;
             let reason = "It expired without a push; the next push, or a reset, brings a fresh one.";
             let change = Change { reason: Some(reason.to_owned()), ..Change::default() };
-            match branches::transition(&client, branch.id, BranchState::Deleting, &change).await {
+            match branches::transition(&tx, branch.id, BranchState::Deleting, &change).await {
                 Ok(_) | Err(StoreError::IllegalTransition { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
-            jobs::enqueue(&client, &Job::ReconcilePull(branch.pull)).await?;
-            tracing::info!(branch = branch.id, database = branch.database_name, "a branch expired");
+            jobs::enqueue(&tx, &Job::ReconcilePull(branch.pull)).await?;
+            let repository = repositories::find(&tx, branch.pull.repository).await?;
+            let name = repository.map_or_else(String::new, |repository| repository.facts.name.to_string());
+            let subject = format!("{name}#{}/{}", branch.pull.number, branch.database);
+            let entry = Entry::new(Actor::Service, Action::BranchExpired, subject);
+            audit::record(&tx, &entry).await?;
+            Store::commit(tx).await?;
         }
         Ok(())
     }

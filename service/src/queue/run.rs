@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
+use tracing::field::Empty;
 use uuid::Uuid;
 
 use super::backoff::backoff;
@@ -103,6 +104,9 @@ impl Worker {
                         id = claimed.lease.id,
                         job = %claimed.job,
                         attempt = claimed.lease.attempt,
+                        otel.name = format!("job {}", claimed.job.kind()),
+                        outcome = Empty,
+                        otel.status_code = Empty,
                     );
                     running.spawn(self.clone().work_off(claimed).instrument(span));
                 }
@@ -151,8 +155,14 @@ impl Worker {
         metrics::histogram!("offshoot_job_wait_seconds", "kind" => kind).record(waited);
         let began = std::time::Instant::now();
         let ended = self.perform(&claimed, &lost).await;
+        let span = tracing::Span::current();
+        span.record("outcome", ended.word());
+        if matches!(ended, Ended::With(Outcome::Retry(_) | Outcome::GiveUp(_))) {
+            span.record("otel.status_code", "ERROR");
+        }
         metrics::histogram!("offshoot_job_seconds", "kind" => kind).record(began.elapsed());
-        metrics::counter!("offshoot_jobs_ended_total", "kind" => kind, "how" => ended.word()).increment(1);
+        metrics::counter!("offshoot_jobs_ended_total", "kind" => kind, "outcome" => ended.word())
+            .increment(1);
         if let Ended::Lost = ended {
             tracing::warn!("lost the job to another worker");
             return;
@@ -178,7 +188,10 @@ impl Worker {
             biased;
             joined = &mut task => return match joined {
                 Ok(outcome) => Ended::With(outcome),
-                Err(error) => Ended::With(Outcome::Retry(anyhow!("the job panicked: {}", panic_text(error)))),
+                Err(error) => {
+                    metrics::counter!("offshoot_errors_total", "kind" => "panic").increment(1);
+                    Ended::With(Outcome::Retry(anyhow!("the job panicked: {}", panic_text(error))))
+                }
             },
             () = lost.cancelled() => Ended::Lost,
             () = self.stop.cancelled() => Ended::Stopped,

@@ -22,7 +22,7 @@ use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
-pub use credentials::{Credentials, check_key, credentials};
+pub use credentials::{Credentials, credentials};
 pub use lists::{Count, Filter, Listed, counts, expired, list, live_names};
 
 use super::StoreError;

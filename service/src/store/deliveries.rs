@@ -24,6 +24,8 @@ pub struct NewDelivery<'a> {
     pub payload: &'a [u8],
     /// What became of one that is done with on arrival, for people.
     pub outcome: Option<&'a str>,
+    /// The request's trace, as a W3C `traceparent`.
+    pub trace: Option<&'a str>,
 }
 
 /// Whether a delivery was new.
@@ -47,6 +49,7 @@ pub struct Delivery {
     pub received_at: DateTime<Utc>,
     pub absorbed_at: Option<DateTime<Utc>>,
     pub outcome: Option<String>,
+    pub trace: Option<String>,
 }
 
 impl FromRow for Delivery {
@@ -62,6 +65,7 @@ impl FromRow for Delivery {
             received_at: get(row, "received_at")?,
             absorbed_at: get(row, "absorbed_at")?,
             outcome: get(row, "outcome")?,
+            trace: get(row, "trace")?,
         })
     }
 }
@@ -83,8 +87,8 @@ pub async fn receive(
     query(
         "store a delivery",
         "with stored as (
-             insert into deliveries (id, event, action, subject, repository, payload, outcome, absorbed_at)
-             values ($1, $2, $3, $4, $5, $6, $7, case when $4::text is null then now() end)
+             insert into deliveries (id, event, action, subject, repository, payload, outcome, absorbed_at, trace)
+             values ($1, $2, $3, $4, $5, $6, $7, case when $4::text is null then now() end, $11)
              on conflict (id) do nothing
              returning id
          ), queued as (
@@ -111,6 +115,7 @@ pub async fn receive(
             &kind,
             &subject,
             &job.map_or(0, Job::priority),
+            &delivery.trace,
         ],
     )
     .await
@@ -120,7 +125,7 @@ pub async fn receive(
 pub async fn unabsorbed(client: &impl GenericClient, pull: PullId) -> Result<Vec<Delivery>, StoreError> {
     query(
         "list a pull request's new deliveries",
-        "select id, event, action, subject, repository, sequence, payload, received_at, absorbed_at, outcome
+        "select id, event, action, subject, repository, sequence, payload, received_at, absorbed_at, outcome, trace
          from deliveries where subject = $1 and absorbed_at is null order by sequence",
     )
     .all(client, &[&pull.to_string()])
@@ -158,7 +163,7 @@ pub async fn absorb(tx: &Transaction<'_>, ids: &[String], outcome: &str) -> Resu
 pub async fn find(client: &impl GenericClient, id: &str) -> Result<Option<Delivery>, StoreError> {
     query(
         "find a delivery",
-        "select id, event, action, subject, repository, sequence, payload, received_at, absorbed_at, outcome
+        "select id, event, action, subject, repository, sequence, payload, received_at, absorbed_at, outcome, trace
          from deliveries where id = $1",
     )
     .optional(client, &[&id])
@@ -175,7 +180,7 @@ pub async fn list(
     let items = query(
         "list the deliveries",
         "select id, event, action, subject, repository, sequence, ''::bytea as payload, received_at,
-             absorbed_at, outcome
+             absorbed_at, outcome, trace
          from deliveries where $3::text is null or lower(repository) = lower($3)
          order by sequence desc limit $1 offset $2",
     )

@@ -3,9 +3,11 @@
 //!
 //! Functions take a client; one that must be part of the caller's transaction takes that.
 
+pub mod audit;
 pub mod branches;
 pub mod deliveries;
 mod error;
+pub mod figures;
 pub mod instances;
 pub mod jobs;
 pub mod layer_checks;
@@ -20,6 +22,7 @@ pub mod reports;
 pub mod repositories;
 pub mod retention;
 mod schema;
+pub mod sealed;
 pub mod sessions;
 pub mod templates;
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::secret::{Secret, Vault};
 pub(crate) struct TestStore {
     pub store: Store,
     pub endpoint: Endpoint,
+    key: Secret,
 }
 
 impl TestStore {
@@ -39,8 +40,14 @@ impl TestStore {
         let mut url: url::Url = server.expose().parse().unwrap();
         url.set_path(&name);
         let url = Secret::new(url);
-        let vault = Vault::new(&Vault::generate_key()).unwrap();
-        Self { store: Store::connect(&url, vault).unwrap(), endpoint: Endpoint::parse(&url).unwrap() }
+        let key = Vault::generate_key();
+        let vault = Vault::new(&key).unwrap();
+        Self { store: Store::connect(&url, vault).unwrap(), endpoint: Endpoint::parse(&url).unwrap(), key }
+    }
+
+    /// A vault under a new key that still knows the store's.
+    pub(crate) fn rotating(&self, to: &Secret) -> Vault {
+        Vault::new(to).unwrap().with_previous(std::slice::from_ref(&self.key)).unwrap()
     }
 }
 

@@ -81,18 +81,32 @@ pub async fn create(
     Ok((token, secret))
 }
 
-/// What a bearer's token opens; none for one that is unknown or revoked. Notes its use, at most once a minute.
-pub async fn verify(client: &impl GenericClient, token: &Secret) -> Result<Option<Scope>, StoreError> {
+/// A bearer's token that is valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bearer {
+    pub id: i64,
+    pub name: String,
+    pub scope: Scope,
+}
+
+impl FromRow for Bearer {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self { id: get(row, "id")?, name: get(row, "name")?, scope: Scope::from_row(row)? })
+    }
+}
+
+/// Whose a token is and what it opens; none for one that is unknown or revoked. Notes its use, at most once a minute.
+pub async fn verify(client: &impl GenericClient, token: &Secret) -> Result<Option<Bearer>, StoreError> {
     query(
         "verify a token",
         "with presented as (
-             select id, repository, read_only, last_used_at from tokens where hash = $1 and revoked_at is null
+             select id, name, repository, read_only, last_used_at from tokens where hash = $1 and revoked_at is null
          ), noted as (
              update tokens set last_used_at = now() from presented
              where tokens.id = presented.id
                  and coalesce(presented.last_used_at < now() - interval '1 minute', true)
          )
-         select repository, read_only from presented",
+         select id, name, repository, read_only from presented",
     )
     .optional(client, &[&hash(token)])
     .await

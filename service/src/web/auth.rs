@@ -6,9 +6,10 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use subtle::ConstantTimeEq;
 
-use super::identity::Client;
+use super::identity::{Client, RequestId};
 use super::problem::Problem;
 use super::{App, dashboard};
+use crate::domain::audit::{Action, Actor, Entry, Via};
 use crate::domain::ids::RepositoryName;
 use crate::domain::token::Scope;
 use crate::secret::Secret;
@@ -18,9 +19,17 @@ use crate::store::tokens;
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
     scope: Scope,
+    actor: Actor,
+    via: Via,
+    request_id: Option<String>,
 }
 
 impl Caller {
+    /// That the caller does something, for the audit log.
+    pub(super) fn does(&self, action: Action, subject: impl Into<String>) -> Entry {
+        Entry::new(self.actor.clone(), action, subject).via(self.via).asked_by(self.request_id.clone())
+    }
+
     /// A repository that the token does not open looks as if it were not there.
     pub(super) fn must_read(&self, repository: &RepositoryName) -> Result<(), Problem> {
         if self.scope.may_read(repository) {
@@ -66,15 +75,16 @@ impl Caller {
     }
 }
 
-/// What a token opens; none for one that opens nothing.
-pub(super) async fn scope_of(app: &App, token: &Secret) -> Result<Option<Scope>, Problem> {
+/// Whose a token is and what it opens; none for one that opens nothing.
+pub(super) async fn bearer_of(app: &App, token: &Secret) -> Result<Option<(Actor, Scope)>, Problem> {
     if let Some(bootstrap) = &app.bootstrap
         && bool::from(bootstrap.expose().as_bytes().ct_eq(token.expose().as_bytes()))
     {
-        return Ok(Some(Scope::administrator()));
+        return Ok(Some((Actor::Administrator, Scope::administrator())));
     }
     let client = app.store.client().await?;
-    Ok(tokens::verify(&client, token).await?)
+    let bearer = tokens::verify(&client, token).await?;
+    Ok(bearer.map(|bearer| (Actor::Token { id: bearer.id, name: bearer.name }, bearer.scope)))
 }
 
 /// By the `Authorization` header; for reading, a browser's session does as well.
@@ -88,19 +98,22 @@ impl FromRequestParts<App> for Caller {
             scheme.eq_ignore_ascii_case("bearer").then(|| Secret::new(token.trim()))
         });
         // A page's own requests are checked for where they come from; the API's are not, so there a session only reads.
-        let has_session = !parts.uri.path().starts_with("/api/") || parts.method == Method::GET;
+        let is_page = !parts.uri.path().starts_with("/api/");
+        let has_session = is_page || parts.method == Method::GET;
         let token = match bearer {
             Some(token) => Some(token),
             None if has_session => dashboard::token_of(app, &parts.headers).await?,
             None => None,
         };
         let token = token.ok_or_else(Problem::unauthorized)?;
-        let Some(scope) = scope_of(app, &token).await? else {
+        let Some((actor, scope)) = bearer_of(app, &token).await? else {
             let client = parts.extensions.get::<Client>().copied();
             client.map_or(Ok(()), |client| app.limits.wrong_token(client))?;
             return Err(Problem::unauthorized());
         };
         app.limits.token(&token)?;
-        Ok(Self { scope })
+        let via = if is_page { Via::Dashboard } else { Via::Api };
+        let request_id = parts.extensions.get::<RequestId>().map(|id| id.as_str().to_owned());
+        Ok(Self { scope, actor, via, request_id })
     }
 }

@@ -9,7 +9,6 @@ use axum::routing::get;
 use super::App;
 use super::auth::Caller;
 use super::problem::Problem;
-use crate::store::{branches, instances, jobs};
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/healthz", get(alive)).route("/readyz", get(ready)).route("/metrics", get(figures))
@@ -40,19 +39,8 @@ async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
     }
 }
 
-/// Prometheus' text format. Counts that live in the tables are read when they are asked for.
+/// Prometheus' text format; `figures.rs` keeps the gauges up to date.
 async fn figures(State(app): State<App>, caller: Caller) -> Result<Response, Problem> {
     caller.must_read_all()?;
-    let client = app.store.client().await?;
-    for count in branches::counts(&client).await? {
-        metrics::gauge!("offshoot_branches", "state" => count.state.as_str()).set(count.branches as f64);
-    }
-    for figure in jobs::figures(&client).await? {
-        metrics::gauge!("offshoot_jobs", "kind" => figure.kind.clone(), "state" => figure.state.clone())
-            .set(figure.jobs as f64);
-        metrics::gauge!("offshoot_oldest_job_seconds", "kind" => figure.kind, "state" => figure.state)
-            .set(figure.oldest_wait);
-    }
-    metrics::gauge!("offshoot_trash_databases").set(instances::all_trash(&client).await?.len() as f64);
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.figures.render()).into_response())
 }

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::TraceLayer;
+use tracing::field::Empty;
 
 use crate::domain::network::Network;
 use crate::engine::Engine;
@@ -91,12 +92,20 @@ pub fn router(app: App, webhook: Router) -> Router {
 /// The path without its query, which may hold what should not be logged.
 fn span<B>(request: &Request<B>) -> tracing::Span {
     let id = request.extensions().get::<RequestId>().map(RequestId::as_str).unwrap_or_default();
-    tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
+    tracing::info_span!(
+        "request", method = %request.method(), path = request.uri().path(), id, otel.kind = "server",
+        delivery = Empty, status = Empty, otel.status_code = Empty
+    )
 }
 
-fn log_response<B>(response: &axum::http::Response<B>, latency: Duration, _: &tracing::Span) {
+fn log_response<B>(response: &axum::http::Response<B>, latency: Duration, span: &tracing::Span) {
     let status = response.status().as_u16();
-    metrics::histogram!("offshoot_http_request_seconds", "status" => status.to_string()).record(latency);
+    span.record("status", status);
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    metrics::histogram!("offshoot_http_request_seconds", "status" => format!("{}xx", status / 100))
+        .record(latency);
     tracing::debug!(status, ms = latency.as_secs_f64() * 1e3, "answered");
 }
 
@@ -106,6 +115,7 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("a panic without a message");
+    metrics::counter!("offshoot_errors_total", "kind" => "panic").increment(1);
     tracing::error!(message, "a request's handler panicked");
     Problem::internal().into_response()
 }
@@ -114,6 +124,7 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let transient = error.is_transient();
+        metrics::counter!("offshoot_errors_total", "kind" => "control_database").increment(1);
         let error = anyhow::Error::from(error);
         tracing::error!(error = format!("{error:#}"), "a request failed in the control database");
         if transient { Self::unavailable() } else { Self::internal() }

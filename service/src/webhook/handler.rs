@@ -18,6 +18,7 @@ use super::signature;
 use crate::secret::Secret;
 use crate::store::deliveries::{self, NewDelivery, Receipt};
 use crate::store::{Store, StoreError};
+use crate::telemetry::traces;
 
 /// GitHub's own cap for a delivery is 25 MB.
 const BODY_LIMIT: usize = 25 * 1024 * 1024;
@@ -48,11 +49,10 @@ async fn receive(State(state): State<Arc<WebhookState>>, request: Request) -> Re
                 reason = problem.detail(),
                 "refused a delivery"
             );
+            metrics::counter!("offshoot_deliveries_refused_total", "why" => problem.why()).increment(1);
             problem.into_response()
         }
     };
-    let status = response.status().as_str().to_owned();
-    metrics::counter!("offshoot_deliveries_total", "status" => status).increment(1);
     metrics::histogram!("offshoot_delivery_seconds").record(began.elapsed());
     response
 }
@@ -69,6 +69,7 @@ async fn take(state: &WebhookState, request: Request) -> Result<StatusCode, Prob
     let json = if envelope.is_form { payload_field(&body)? } else { body };
     let received =
         payload::read(envelope.event, &json).map_err(|error| Problem::Malformed(error.to_string()))?;
+    tracing::Span::current().record("delivery", envelope.delivery);
     let receipt = store_with_retries(state, &envelope, &received, &json)
         .await
         .map_err(|error| failed(&envelope, error))?;
@@ -81,10 +82,29 @@ async fn take(state: &WebhookState, request: Request) -> Result<StatusCode, Prob
         repeated = receipt == Receipt::Repeated,
         "received a delivery"
     );
-    Ok(match (receipt, &received.job) {
-        (Receipt::Stored, Some(_)) => StatusCode::ACCEPTED,
-        _ => StatusCode::OK,
-    })
+    let (status, outcome) = match (receipt, &received.job) {
+        (Receipt::Stored, Some(_)) => (StatusCode::ACCEPTED, "stored"),
+        (Receipt::Stored, None) => (StatusCode::OK, "nothing_to_do"),
+        (Receipt::Repeated, _) => (StatusCode::OK, "repeated"),
+    };
+    metrics::counter!("offshoot_deliveries_total", "event" => counted(envelope.event), "outcome" => outcome)
+        .increment(1);
+    Ok(status)
+}
+
+/// An event as it is counted: GitHub has many, and a figure should have few series.
+fn counted(event: &str) -> &'static str {
+    const EVENTS: [&str; 8] = [
+        "pull_request",
+        "push",
+        "issue_comment",
+        "check_run",
+        "check_suite",
+        "repository",
+        "installation",
+        "ping",
+    ];
+    EVENTS.into_iter().find(|known| *known == event).unwrap_or("other")
 }
 
 /// GitHub does not deliver twice by itself, so a session that was just severed must not cost a delivery.
@@ -111,6 +131,7 @@ async fn store(
     payload: &[u8],
 ) -> Result<Receipt, StoreError> {
     let repository = received.repository.as_ref().map(|facts| facts.name.to_string());
+    let trace = traces::current();
     let delivery = NewDelivery {
         id: envelope.delivery,
         event: &received.event,
@@ -119,6 +140,7 @@ async fn store(
         repository: repository.as_deref(),
         payload,
         outcome: received.outcome.as_deref(),
+        trace: trace.as_deref(),
     };
     let client = state.store.client().await?;
     deliveries::receive(&client, &delivery, received.job.as_ref()).await

@@ -29,6 +29,18 @@ impl Problem {
         }
     }
 
+    /// As it is counted.
+    pub(super) fn why(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::Unsigned(_) => "unsigned",
+            Self::TooLarge => "too_large",
+            Self::TooSlow => "too_slow",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+
     /// The last part of its `type`, which stays the same for ever.
     fn name(&self) -> &'static str {
         match self {

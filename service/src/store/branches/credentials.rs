@@ -46,17 +46,3 @@ pub async fn credentials(
         _ => Err(StoreError::Missing(format!("credentials of branch {id}"))),
     }
 }
-
-/// Whether the vault opens what the database keeps: with a wrong key, nothing that stands could be handed out.
-pub async fn check_key(client: &impl GenericClient, vault: &Vault) -> Result<(), StoreError> {
-    let sealed: Option<Sealed> = query(
-        "read a stored credential",
-        "select password, reader_password from branches where password is not null order by id desc limit 1",
-    )
-    .optional(client, &[])
-    .await?;
-    if let Some(Sealed { password: Some(password), .. }) = sealed {
-        vault.decrypt(&password)?;
-    }
-    Ok(())
-}

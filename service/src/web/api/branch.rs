@@ -8,11 +8,13 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::BranchDocument;
 use super::document::{Readiness, Urls, readiness};
 use super::wait;
+use crate::domain::audit::Action;
 use crate::domain::branch::Branch;
 use crate::domain::ids::{DatabaseLabel, Oid, PullId, RepositoryName};
 use crate::domain::job::Job;
@@ -21,7 +23,7 @@ use crate::domain::repository::RepositoryFacts;
 use crate::domain::state::BranchState;
 use crate::github::GithubError;
 use crate::store::branches::Change;
-use crate::store::{StoreError, branches, jobs, pulls, repositories};
+use crate::store::{Store, StoreError, audit, branches, jobs, pulls, repositories};
 use crate::web::App;
 use crate::web::auth::Caller;
 use crate::web::problem::Problem;
@@ -128,7 +130,7 @@ pub(super) async fn create(
     let Path(path) = path?;
     let repository = path.repository()?;
     caller.must_write(&repository)?;
-    let client = app.store.client().await?;
+    let mut client = app.store.client().await?;
     let facts = match repositories::find_by_name(&client, &repository).await? {
         Some(known) if !known.removed => known.facts,
         _ => {
@@ -144,8 +146,12 @@ pub(super) async fn create(
     if pulls::find(&client, pull).await?.is_none() {
         pulls::save(&client, &described(&app, &facts, path.number).await?).await?;
     }
-    pulls::set_unwanted(&client, pull, None).await?;
-    jobs::enqueue(&client, &Job::ReconcilePull(pull)).await?;
+    let tx = Store::begin(&mut client).await?;
+    pulls::set_unwanted(&tx, pull, None).await?;
+    jobs::enqueue(&tx, &Job::ReconcilePull(pull)).await?;
+    let subject = format!("{}#{}", facts.name, path.number);
+    audit::record(&tx, &caller.does(Action::BranchCreated, subject)).await?;
+    Store::commit(tx).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -180,15 +186,18 @@ pub(super) async fn reset(
     query: Params<Which>,
 ) -> Result<Response, Problem> {
     let (repository, branch) = writable(&app, &caller, path, query).await?;
-    let client = app.store.client().await?;
-    if !branches::request_reset(&client, branch.id).await? {
+    let mut client = app.store.client().await?;
+    let tx = Store::begin(&mut client).await?;
+    if !branches::request_reset(&tx, branch.id).await? {
         return Err(Problem::conflict(
             "branch-deleted",
             "The branch is being deleted",
             "Its pull request is closed.",
         ));
     }
-    jobs::enqueue(&client, &Job::ReconcilePull(branch.pull)).await?;
+    jobs::enqueue(&tx, &Job::ReconcilePull(branch.pull)).await?;
+    audit::record(&tx, &caller.does(Action::BranchReset, subject(&repository, &branch))).await?;
+    Store::commit(tx).await?;
     accepted(&app, &repository, branch.id).await
 }
 
@@ -213,13 +222,20 @@ pub(super) async fn change(
 ) -> Result<Response, Problem> {
     let (repository, branch) = writable(&app, &caller, path, query).await?;
     let Json(wish) = wish?;
-    let client = app.store.client().await?;
+    let mut client = app.store.client().await?;
+    let tx = Store::begin(&mut client).await?;
     if let Some(text) = &wish.extend {
-        branches::set_expiry(&client, branch.id, Some(after(text)?)).await?;
+        let expires_at = after(text)?;
+        branches::set_expiry(&tx, branch.id, Some(expires_at)).await?;
+        let entry = caller.does(Action::BranchExtended, subject(&repository, &branch));
+        audit::record(&tx, &entry.with(json!({ "expires_at": expires_at }))).await?;
     }
     if let Some(protected) = wish.protected {
-        branches::set_protected(&client, branch.id, protected).await?;
+        branches::set_protected(&tx, branch.id, protected).await?;
+        let entry = caller.does(Action::BranchProtected, subject(&repository, &branch));
+        audit::record(&tx, &entry.with(json!({ "protected": protected }))).await?;
     }
+    Store::commit(tx).await?;
     accepted(&app, &repository, branch.id).await
 }
 
@@ -246,16 +262,24 @@ pub(super) async fn remove(
     path: PullParams,
     query: Params<Which>,
 ) -> Result<StatusCode, Problem> {
-    let (_, branch) = writable(&app, &caller, path, query).await?;
-    let client = app.store.client().await?;
-    pulls::set_unwanted(&client, branch.pull, Some(&branch.head_sha)).await?;
+    let (repository, branch) = writable(&app, &caller, path, query).await?;
+    let mut client = app.store.client().await?;
+    let tx = Store::begin(&mut client).await?;
+    pulls::set_unwanted(&tx, branch.pull, Some(&branch.head_sha)).await?;
     let change = Change { reason: Some("It was removed on request.".to_owned()), ..Change::default() };
-    match branches::transition(&client, branch.id, BranchState::Deleting, &change).await {
+    match branches::transition(&tx, branch.id, BranchState::Deleting, &change).await {
         Ok(_) | Err(StoreError::IllegalTransition { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    jobs::enqueue(&client, &Job::ReconcilePull(branch.pull)).await?;
+    jobs::enqueue(&tx, &Job::ReconcilePull(branch.pull)).await?;
+    audit::record(&tx, &caller.does(Action::BranchRemoved, subject(&repository, &branch))).await?;
+    Store::commit(tx).await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// A branch as the audit log names it.
+fn subject(repository: &RepositoryName, branch: &Branch) -> String {
+    format!("{repository}#{}/{}", branch.pull.number, branch.database)
 }
 
 /// The live branch that a caller wants to change.

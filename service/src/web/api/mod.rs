@@ -1,5 +1,6 @@
 //! The HTTP API, version 1.
 
+mod audit;
 mod branch;
 mod branches;
 mod document;
@@ -21,6 +22,7 @@ pub(super) fn routes() -> Router<App> {
         .route(BRANCH, get(branch::show).post(branch::create).patch(branch::change).delete(branch::remove))
         .route(&format!("{BRANCH}/reset"), axum::routing::post(branch::reset))
         .route(&format!("{BRANCH}/events"), get(wait::events))
+        .route("/api/v1/audit", get(audit::list))
         .route("/api/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/api/v1/tokens/{id}", delete(tokens::revoke))
         .route("/api/openapi.json", get(openapi::document))

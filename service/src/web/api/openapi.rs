@@ -15,6 +15,7 @@ use utoipa::{Modify, OpenApi};
         super::branch::change,
         super::branch::remove,
         super::wait::events,
+        super::audit::list,
         super::tokens::create,
         super::tokens::list,
         super::tokens::revoke

@@ -6,11 +6,14 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
+use crate::domain::audit::Action;
 use crate::domain::ids::RepositoryName;
 use crate::domain::token::{Reach, Scope};
 use crate::store::tokens::{self as stored, Token};
+use crate::store::{Store, audit};
 use crate::web::App;
 use crate::web::auth::Caller;
 use crate::web::problem::Problem;
@@ -80,9 +83,15 @@ pub(super) async fn create(
     }
     let scope =
         Scope { reach: new.repository.map_or(Reach::All, Reach::Repository), read_only: new.read_only };
-    let client = app.store.client().await?;
-    let (token, text) = stored::create(&client, &new.name, &scope).await?;
+    let mut client = app.store.client().await?;
+    let tx = Store::begin(&mut client).await?;
+    let (token, text) = stored::create(&tx, &new.name, &scope).await?;
     let mut document = TokenDocument::from(token);
+    let details =
+        json!({ "name": document.name, "repository": document.repository, "read_only": document.read_only });
+    let entry = caller.does(Action::TokenCreated, format!("token {}", document.id));
+    audit::record(&tx, &entry.with(details)).await?;
+    Store::commit(tx).await?;
     document.token = Some(text.expose().to_owned());
     Ok((StatusCode::CREATED, Json(document)))
 }
@@ -108,8 +117,11 @@ pub(super) async fn revoke(
 ) -> Result<StatusCode, Problem> {
     caller.must_administer()?;
     let Path(id) = id?;
-    let client = app.store.client().await?;
-    if stored::revoke(&client, id).await? {
+    let mut client = app.store.client().await?;
+    let tx = Store::begin(&mut client).await?;
+    if stored::revoke(&tx, id).await? {
+        audit::record(&tx, &caller.does(Action::TokenRevoked, format!("token {id}"))).await?;
+        Store::commit(tx).await?;
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::not_found(format!("There is no token {id} that is not revoked already.")))

@@ -8,13 +8,14 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::markdown;
+use crate::domain::audit::Action;
 use crate::domain::branch::Branch;
 use crate::domain::ids::{DatabaseLabel, PullId, RepositoryName};
 use crate::domain::job::Job;
 use crate::domain::report;
 use crate::domain::state::BranchState;
 use crate::store::branches::{self, Filter, Listed};
-use crate::store::{PageRequest, jobs, pulls, repositories};
+use crate::store::{PageRequest, Store, audit, jobs, pulls, repositories};
 use crate::web::App;
 use crate::web::auth::Caller;
 use crate::web::problem::Problem;
@@ -219,12 +220,17 @@ pub(super) async fn reset(
         let name = readable(&caller, &owner, &name)?;
         caller.must_write(&name)?;
         let missing = || Problem::not_found(format!("{name} has no such branch."));
-        let client = app.store.client().await?;
+        let mut client = app.store.client().await?;
         let repository = repositories::find_by_name(&client, &name).await?.ok_or_else(missing)?.facts;
         let pull = PullId { repository: repository.github_id, number };
         let branch = branches::find(&client, pull, &form.database).await?.ok_or_else(missing)?;
-        branches::request_reset(&client, branch.id).await?;
-        jobs::enqueue(&client, &Job::ReconcilePull(pull)).await?;
+        let tx = Store::begin(&mut client).await?;
+        if branches::request_reset(&tx, branch.id).await? {
+            jobs::enqueue(&tx, &Job::ReconcilePull(pull)).await?;
+            let subject = format!("{}#{number}/{}", repository.name, branch.database);
+            audit::record(&tx, &caller.does(Action::BranchReset, subject)).await?;
+        }
+        Store::commit(tx).await?;
         Ok(Redirect::to(&format!("/repos/{}/pulls/{number}", repository.name)))
     };
     asked.await.map_err(|problem: Problem| problem.into_response())

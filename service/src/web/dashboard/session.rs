@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::secret::Secret;
 use crate::store::sessions;
 use crate::web::App;
-use crate::web::auth::scope_of;
+use crate::web::auth::bearer_of;
 use crate::web::identity::Client;
 use crate::web::problem::Problem;
 
@@ -76,7 +76,7 @@ pub(super) async fn log_in(
 ) -> Result<Response, Problem> {
     app.limits.login(visitor)?;
     let token = Secret::new(login.token.trim());
-    if scope_of(&app, &token).await?.is_none() {
+    if bearer_of(&app, &token).await?.is_none() {
         tracing::info!(address = %visitor.address, "a login was refused");
         return Ok((StatusCode::UNAUTHORIZED, page(&login.next, true)?).into_response());
     }
