@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{DatabaseArgs, ServeArgs};
+use crate::domain::audit::{Action, Actor, Entry};
 use crate::domain::job::{Job, Lane};
 use crate::domain::pool::PoolLimits;
 use crate::embedded::{Embedded, EmbeddedSettings};
@@ -20,7 +22,7 @@ use crate::jobs::{Worker, schedule};
 use crate::postgres::Endpoint;
 use crate::queue;
 use crate::secret::Secret;
-use crate::store::{Listener, Store, jobs, sealed};
+use crate::store::{Listener, Store, audit, jobs, sealed};
 use crate::web::{self, App};
 use crate::webhook::{self, WebhookState};
 
@@ -213,9 +215,16 @@ async fn rotate(store: &Store) -> anyhow::Result<()> {
     if !store.vault().has_previous() {
         return Ok(());
     }
-    let client = store.client().await?;
+    let mut client = store.client().await?;
     let replaced = sealed::rotate(&client, store.vault()).await.context("encrypting credentials anew")?;
-    tracing::info!(replaced, key = %store.vault().key_id(), "credentials are under the current key");
+    let key = store.vault().key_id().to_string();
+    tracing::info!(replaced, key, "credentials are under the current key");
+    if replaced > 0 {
+        let tx = Store::begin(&mut client).await?;
+        let entry = Entry::new(Actor::Service, Action::KeyRotated, key).with(json!({ "replaced": replaced }));
+        audit::record(&tx, &entry).await?;
+        Store::commit(tx).await?;
+    }
     Ok(())
 }
 

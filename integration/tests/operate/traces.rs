@@ -32,14 +32,17 @@ async fn a_delivery_is_followed_to_the_job_and_its_steps() -> Result<()> {
     let job = collector
         .wait_for("the job that took it up", |span| span.links.iter().any(|link| link.span == request.id))
         .await?;
-    ensure!(job.name == "job reconcile_pull" && job.attributes["outcome"] == "done", "{job:?}");
+    ensure!(job.attributes["job"].starts_with("reconcile_pull"), "{job:?}");
+    ensure!(job.name == "job" && job.attributes["outcome"] == "done", "{job:?}");
     ensure!(job.links.iter().any(|link| link.attributes["delivery"] == delivery), "{job:?}");
 
     let below = below(&collector.spans(), &job);
     for step in ["read", "github", "prepare", "acquire", "replay", "verify", "publish"] {
         ensure!(below.contains(step), "the job has no step {step}, but {below:?}");
     }
-    collector.wait_for("the report", |span| span.name == "job report_pull").await?;
+    let is_report =
+        |span: &Span| span.attributes.get("job").is_some_and(|job| job.starts_with("report_pull"));
+    collector.wait_for("the report", is_report).await?;
 
     let text = collector.text();
     world.offshoot.secrets().ensure_absent("the traces", &text)?;

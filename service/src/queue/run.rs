@@ -104,7 +104,6 @@ impl Worker {
                         id = claimed.lease.id,
                         job = %claimed.job,
                         attempt = claimed.lease.attempt,
-                        otel.name = format!("job {}", claimed.job.kind()),
                         outcome = Empty,
                         otel.status_code = Empty,
                     );

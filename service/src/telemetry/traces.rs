@@ -28,7 +28,7 @@ impl Traces {
     /// Makes ready to send, where an endpoint is configured. To be called within a tokio runtime.
     pub(super) fn configured() -> anyhow::Result<Self> {
         let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        if !ENDPOINTS.iter().any(|name| is_set(&name)) {
+        if !ENDPOINTS.iter().any(is_set) {
             return Ok(Self(None));
         }
         let exporter = SpanExporter::builder().with_http().with_http_client(Sender::new()).build()?;

@@ -93,7 +93,7 @@ pub fn router(app: App, webhook: Router) -> Router {
 fn span<B>(request: &Request<B>) -> tracing::Span {
     let id = request.extensions().get::<RequestId>().map(RequestId::as_str).unwrap_or_default();
     tracing::info_span!(
-        "request", method = %request.method(), path = request.uri().path(), id, otel.kind = "server",
+        "request", method = %request.method(), path = request.uri().path(), id,
         delivery = Empty, status = Empty, otel.status_code = Empty
     )
 }
