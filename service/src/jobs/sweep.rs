@@ -12,12 +12,17 @@ use crate::engine::{InstanceNames, Subject};
 use crate::store::branches::{self, Change};
 use crate::store::{Store, StoreError, audit, deliveries, instances, jobs, layers, pulls, repositories};
 
+/// How long a repository that is out of reach is asked for again.
+const REMEMBERED: TimeDelta = TimeDelta::days(7);
+
 impl Worker {
     pub(super) async fn sweep(&self) -> Result<(), JobError> {
         self.expire().await?;
         self.drop_orphans().await?;
         let client = self.store.client().await?;
-        for repository in repositories::list(&client).await?.iter().filter(|repository| !repository.removed) {
+        let mut watched = repositories::list(&client).await?;
+        watched.extend(repositories::removed_since(&client, Utc::now() - REMEMBERED).await?);
+        for repository in &watched {
             jobs::enqueue(&client, &Job::SyncRepository(repository.facts.github_id)).await?;
         }
         for layer in instances::pooled_layers(&client).await? {

@@ -1,22 +1,40 @@
 //! Brings what is known of repositories to what GitHub says: after a rename, an installation, or webhooks that never came.
 
+use chrono::{TimeDelta, Utc};
+
 use super::{JobError, Worker};
 use crate::domain::ids::PullId;
 use crate::domain::job::Job;
 use crate::domain::pull::{self, Absorbed, PullAction, PullRequest};
 use crate::domain::repository::RepositoryFacts;
 use crate::github::GithubError;
+use crate::queue::Claim;
 use crate::store::{jobs, pulls, repositories};
+
+/// How often GitHub must say that something is gone before it is believed: data goes with it.
+const ASKED: i32 = 4;
+
+/// Asks again a little later, until it was asked often enough: an outage of GitHub's, too, answers that nothing is there.
+fn doubt(error: &GithubError, claim: &Claim) -> Result<(), JobError> {
+    if claim.attempt >= ASKED {
+        return Ok(());
+    }
+    let until = Utc::now() + TimeDelta::seconds(i64::from(claim.attempt) * 2);
+    Err(JobError::Wait { until, why: format!("asking GitHub once more before it is believed ({error})") })
+}
 
 impl Worker {
     /// A repository's name and its open pull requests.
-    pub(super) async fn sync_repository(&self, id: i64) -> Result<(), JobError> {
+    pub(super) async fn sync_repository(&self, id: i64, claim: &Claim) -> Result<(), JobError> {
         let client = self.store.client().await?;
         let Some(known) = repositories::find(&client, id).await? else { return Ok(()) };
         drop(client);
         let facts = match self.github.repository_by_id(id, known.facts.installation).await {
             Ok(facts) => facts,
-            Err(GithubError::Missing { .. }) => return self.lose(id).await,
+            Err(error @ GithubError::Missing { .. }) => {
+                doubt(&error, claim)?;
+                return self.lose(id).await;
+            }
             Err(error) => return Err(error.into()),
         };
         let open = self.github.repository(&facts.name, facts.installation).open_pulls().await?;
@@ -28,6 +46,10 @@ impl Worker {
             let before = stored.iter().find(|stored| stored.pull.id == pull.id).map(|stored| &stored.pull);
             if before != Some(pull) {
                 self.take_up(pull).await?;
+            } else if known.removed {
+                // It is back, and what was removed with it is wanted again.
+                let client = self.store.client().await?;
+                jobs::enqueue(&client, &Job::ReconcilePull(pull.id)).await?;
             }
         }
         for gone in stored.iter().filter(|stored| open.iter().all(|pull| pull.id != stored.pull.id)) {
@@ -38,14 +60,17 @@ impl Worker {
     }
 
     /// The repositories that an installation of the App lets it see.
-    pub(super) async fn sync_installation(&self, id: i64) -> Result<(), JobError> {
+    pub(super) async fn sync_installation(&self, id: i64, claim: &Claim) -> Result<(), JobError> {
         let seen = match self.github.installation_repositories(id).await {
             Ok(seen) => seen,
             Err(
-                GithubError::Missing { .. }
+                error @ (GithubError::Missing { .. }
                 | GithubError::Unauthorized { .. }
-                | GithubError::Forbidden { .. },
-            ) => Vec::new(),
+                | GithubError::Forbidden { .. }),
+            ) => {
+                doubt(&error, claim)?;
+                Vec::new()
+            }
             Err(error) => return Err(error.into()),
         };
         let client = self.store.client().await?;

@@ -1,5 +1,6 @@
 //! The repositories that the service watches.
 
+use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 
@@ -122,6 +123,23 @@ pub async fn list(client: &impl GenericClient) -> Result<Vec<Repository>, StoreE
         ),
     )
     .all(client, &[])
+    .await
+}
+
+/// The repositories that went out of reach since a time, by name: an outage of GitHub may have looked like a removal.
+pub async fn removed_since(
+    client: &impl GenericClient,
+    since: DateTime<Utc>,
+) -> Result<Vec<Repository>, StoreError> {
+    query(
+        "list the repositories that were removed lately",
+        concat!(
+            "select ",
+            columns!(),
+            " from repositories where removed_at >= $1 order by lower(owner), lower(name)"
+        ),
+    )
+    .all(client, &[&since])
     .await
 }
 
