@@ -1,5 +1,6 @@
 //! Dropping what Offshoot made, and nothing else.
 
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::Engine;
@@ -33,6 +34,18 @@ impl Engine {
         Ok(row.get("free"))
     }
 
+    /// Drops the roles of an instance that has no database: whoever made it was killed before it came to that, or whoever dropped it
+    /// after. False where it has one.
+    pub async fn discard_roles(&self, instance: &InstanceNames) -> Result<bool, EngineError> {
+        let _lock = self.instance_lock(instance).await?;
+        if self.place(&instance.database).await? != Place::Nothing {
+            return Ok(false);
+        }
+        self.drop_role(&instance.reader).await?;
+        self.drop_role(&instance.role).await?;
+        Ok(true)
+    }
+
     pub(super) async fn drop_database(&self, database: &Ident) -> Result<(), EngineError> {
         match self.place(database).await? {
             Place::Nothing => return Ok(()),
@@ -43,10 +56,12 @@ impl Engine {
         }
         let doing = format!("drop the database {database}");
         let client = self.client(&doing).await?;
-        let shut = format!(
-            "ALTER DATABASE {database} IS_TEMPLATE false; ALTER DATABASE {database} ALLOW_CONNECTIONS false"
-        );
-        client.batch_execute(&shut).await.map_err(EngineError::refused(doing.clone()))?;
+        if !is_invalid(&client, database).await.map_err(EngineError::refused(doing.clone()))? {
+            let shut = format!(
+                "ALTER DATABASE {database} IS_TEMPLATE false; ALTER DATABASE {database} ALLOW_CONNECTIONS false"
+            );
+            client.batch_execute(&shut).await.map_err(EngineError::refused(doing.clone()))?;
+        }
         let drop = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
         client.batch_execute(&drop).await.map_err(EngineError::refused(doing))
     }
@@ -114,4 +129,12 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Whether dropping the database was cut off in the middle: all that can be done to it is to drop it again.
+async fn is_invalid(client: &Client, database: &Ident) -> Result<bool, tokio_postgres::Error> {
+    let sql =
+        "select datconnlimit = -2 as invalid from pg_catalog.pg_database where datname = $1::text::name";
+    let row = client.query_opt(sql, &[&database.as_str()]).await?;
+    Ok(row.is_some_and(|row| row.get("invalid")))
 }

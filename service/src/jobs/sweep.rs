@@ -1,6 +1,6 @@
 //! Compares the store, the branch server and GitHub, and mends what differs. Drops only what Offshoot made.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use chrono::{TimeDelta, Utc};
 
@@ -8,17 +8,19 @@ use super::{JobError, Worker};
 use crate::domain::audit::{Action, Actor, Entry};
 use crate::domain::job::Job;
 use crate::domain::state::BranchState;
-use crate::engine::{InstanceNames, Subject};
+use crate::engine::{DatabaseRecord, InstanceNames, Subject};
 use crate::store::branches::{self, Change};
 use crate::store::{Store, StoreError, audit, deliveries, instances, jobs, layers, pulls, repositories};
 
+/// What the name of an instance's reader has more than its role's.
+const READER: &str = "_ro";
 /// How long a repository that is out of reach is asked for again.
 const REMEMBERED: TimeDelta = TimeDelta::days(7);
 
 impl Worker {
     pub(super) async fn sweep(&self) -> Result<(), JobError> {
         self.expire().await?;
-        self.drop_orphans().await?;
+        let dropped = self.drop_orphans().await;
         let client = self.store.client().await?;
         let mut watched = repositories::list(&client).await?;
         watched.extend(repositories::removed_since(&client, Utc::now() - REMEMBERED).await?);
@@ -34,7 +36,8 @@ impl Worker {
         deliveries::prune(&client, Utc::now() - TimeDelta::days(14)).await?;
         jobs::prune(&client, Utc::now() - TimeDelta::days(7)).await?;
         audit::prune(&client, Utc::now() - TimeDelta::days(365)).await?;
-        Ok(())
+        // What cannot be dropped keeps nothing else waiting.
+        dropped
     }
 
     /// Branches whose time is over go, until their next push.
@@ -60,32 +63,54 @@ impl Worker {
         Ok(())
     }
 
-    /// Databases on the server that nothing stored stands for. Looked up on the server first and in the store after: what is being made is
-    /// recorded before it is there.
+    /// Databases and roles on the server that nothing stored stands for. Looked up on the server first and in the store after: what is
+    /// being made is recorded before it is there.
     async fn drop_orphans(&self) -> Result<(), JobError> {
-        let standing = self.engine.inventory().await?;
+        let (standing, roles) = (self.engine.inventory().await?, self.engine.roles().await?);
+        let known = self.known_names().await?;
+        let mut first_error = None;
+        let orphans = standing.into_iter().filter(|database| !known.contains(&database.name));
+        for database in orphans {
+            if let Err(error) = self.drop_orphan(&database).await {
+                first_error.get_or_insert(error);
+            }
+        }
+        let instances: BTreeSet<&str> =
+            roles.iter().map(|role| role.strip_suffix(READER).unwrap_or(role)).collect();
+        for name in instances.into_iter().filter(|name| !known.contains(*name)) {
+            match self.engine.discard_roles(&InstanceNames::of(name)?).await {
+                Ok(true) => tracing::warn!(role = name, "dropped a role that nothing stands for"),
+                Ok(false) => {}
+                Err(error) => drop(first_error.get_or_insert(error.into())),
+            }
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// The databases that something stored stands for.
+    async fn known_names(&self) -> Result<HashSet<String>, JobError> {
         let client = self.store.client().await?;
         let mut known: HashSet<String> = HashSet::new();
         known.extend(instances::all(&client).await?.into_iter().map(|instance| instance.names.database));
         known.extend(layers::all(&client).await?.into_iter().map(|layer| layer.database_name));
         known.extend(branches::live_names(&client).await?);
-        drop(client);
-        for database in standing.into_iter().filter(|database| !known.contains(&database.name)) {
-            // A layer is built in an instance that only its builder knows of; its lock tells whether there is one.
-            if let Some(Subject::Layer { layer }) =
-                database.identity.as_ref().map(|identity| &identity.subject)
-                && !self.engine.layer_is_unattended(layer).await?
-            {
-                continue;
-            }
-            let names = InstanceNames::of(&database.name)?;
-            // What cloning costs is measured with databases that only the measuring session knows of.
-            if !self.engine.instance_is_unattended(&names).await? {
-                continue;
-            }
-            self.engine.discard(&names).await?;
-            tracing::warn!(database = database.name, "dropped a database that nothing stands for");
+        Ok(known)
+    }
+
+    async fn drop_orphan(&self, database: &DatabaseRecord) -> Result<(), JobError> {
+        // A layer is built in an instance that only its builder knows of; its lock tells whether there is one.
+        if let Some(Subject::Layer { layer }) = database.identity.as_ref().map(|identity| &identity.subject)
+            && !self.engine.layer_is_unattended(layer).await?
+        {
+            return Ok(());
         }
+        let names = InstanceNames::of(&database.name)?;
+        // What cloning costs is measured with databases that only the measuring session knows of.
+        if !self.engine.instance_is_unattended(&names).await? {
+            return Ok(());
+        }
+        self.engine.discard(&names).await?;
+        tracing::warn!(database = database.name, "dropped a database that nothing stands for");
         Ok(())
     }
 }
