@@ -22,6 +22,15 @@ pub struct CheckRunRef {
     /// What we gave it to be known by.
     #[serde(default)]
     pub external_id: Option<String>,
+    #[serde(default)]
+    status: Option<String>,
+}
+
+impl CheckRunRef {
+    /// Whether its verdict is told.
+    pub fn has_ended(&self) -> bool {
+        self.status.as_deref() == Some("completed")
+    }
 }
 
 #[derive(Deserialize)]
@@ -59,16 +68,20 @@ impl RepositoryClient {
         self.annotate(id, verdict).await
     }
 
-    /// Our latest check run on a commit.
-    pub async fn find_check_run(&self, sha: &Oid) -> Result<Option<CheckRunRef>, GithubError> {
+    /// Our latest check run on a commit that is known by this id: several pull requests may have one head.
+    pub async fn find_check_run(
+        &self,
+        sha: &Oid,
+        external_id: &str,
+    ) -> Result<Option<CheckRunRef>, GithubError> {
         let ask = self.get("/repos/{owner}/{repo}/commits/{ref}/check-runs", &[sha.as_str()]);
         let app = self.github().app_id();
-        let ask = ask.query(&[("check_name", CHECK_NAME), ("filter", "latest"), ("per_page", "100")]);
+        let ask = ask.query(&[("check_name", CHECK_NAME), ("filter", "all"), ("per_page", "100")]);
         let runs = self.send(ask).await?.json::<CheckRunsObject>()?.check_runs;
         // Any App may call its check run as it likes.
         let ours =
             runs.into_iter().filter(|run| run.app.as_ref().map(|app| app.id) == app).map(|run| run.run);
-        Ok(ours.max_by_key(|run| run.id))
+        Ok(ours.filter(|run| run.external_id.as_deref() == Some(external_id)).max_by_key(|run| run.id))
     }
 
     /// For tokens, which cannot write check runs.

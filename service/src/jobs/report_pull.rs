@@ -88,6 +88,7 @@ impl Worker {
         verdict: &Verdict,
     ) -> Result<(), JobError> {
         let github_id = if self.github.is_app() {
+            self.note_beginning(id, told.as_ref(), verdict).await?;
             Some(tell_check_run(github, id, told, verdict).await?)
         } else {
             github.create_status(verdict).await?;
@@ -95,6 +96,21 @@ impl Worker {
         };
         let ended = matches!(verdict.status, CheckStatus::Completed(_));
         let check = Check { sha: verdict.sha.clone(), github_id, ended, digest: digest(verdict) };
+        let client = self.store.client().await?;
+        Ok(reports::save_check(&client, id, &check).await?)
+    }
+
+    /// Remembers a check run before it is begun: one whose answer is lost is looked for, and ends whatever becomes of its commit.
+    async fn note_beginning(
+        &self,
+        id: PullId,
+        told: Option<&Check>,
+        verdict: &Verdict,
+    ) -> Result<(), JobError> {
+        if told.is_some_and(|check| !begins_anew(check, verdict)) {
+            return Ok(());
+        }
+        let check = Check { sha: verdict.sha.clone(), github_id: None, ended: false, digest: String::new() };
         let client = self.store.client().await?;
         Ok(reports::save_check(&client, id, &check).await?)
     }
@@ -115,11 +131,7 @@ impl Worker {
             None => github.find_comment(id.number, COMMENT_MARKER).await?.map(|comment| comment.id),
         };
         let github_id = match told_before {
-            Some(comment) => match github.update_comment(comment, &text).await {
-                Ok(()) => comment,
-                Err(GithubError::Missing { .. }) => github.create_comment(id.number, &text).await?,
-                Err(error) => return Err(error.into()),
-            },
+            Some(comment) => update_comment(github, id, comment, &text).await?,
             None => github.create_comment(id.number, &text).await?,
         };
         let client = self.store.client().await?;
@@ -127,22 +139,49 @@ impl Worker {
     }
 }
 
-/// Updates the check run that there is, or begins one. One that ended and is to go on again is begun anew: GitHub shows the latest.
+/// Updates the comment, or writes another where somebody deleted it. An outage of GitHub's, too, says that it is gone: the list has to say so as well.
+async fn update_comment(
+    github: &RepositoryClient,
+    id: PullId,
+    comment: i64,
+    text: &str,
+) -> Result<i64, JobError> {
+    match github.update_comment(comment, text).await {
+        Ok(()) => return Ok(comment),
+        Err(GithubError::Missing { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    match github.find_comment(id.number, COMMENT_MARKER).await? {
+        Some(found) => {
+            github.update_comment(found.id, text).await?;
+            Ok(found.id)
+        }
+        None => Ok(github.create_comment(id.number, text).await?),
+    }
+}
+
+/// Whether a check that ended is to go on again: then another run is begun, and GitHub shows that one.
+fn begins_anew(check: &Check, verdict: &Verdict) -> bool {
+    check.ended && !matches!(verdict.status, CheckStatus::Completed(_))
+}
+
+/// Updates the check run that there is, or begins one.
 async fn tell_check_run(
     github: &RepositoryClient,
     id: PullId,
     told: Option<Check>,
     verdict: &Verdict,
 ) -> Result<i64, JobError> {
-    let ends = matches!(verdict.status, CheckStatus::Completed(_));
+    let external_id = external_id(id);
     let running = match told {
-        Some(check) if check.ended && !ends => None,
-        Some(check) => check.github_id,
-        None => github
-            .find_check_run(&verdict.sha)
-            .await?
-            .filter(|run| run.external_id.as_deref() == Some(&external_id(id)))
-            .map(|run| run.id),
+        Some(check) if begins_anew(&check, verdict) => None,
+        Some(Check { github_id: Some(run), .. }) => Some(run),
+        // It was to be begun, and whether GitHub heard of it is not known. What ended is of an earlier one.
+        Some(_) => {
+            let found = github.find_check_run(&verdict.sha, &external_id).await?;
+            found.filter(|run| !run.has_ended()).map(|run| run.id)
+        }
+        None => github.find_check_run(&verdict.sha, &external_id).await?.map(|run| run.id),
     };
     if let Some(run) = running {
         match github.update_check_run(run, verdict).await {
@@ -150,8 +189,14 @@ async fn tell_check_run(
             Err(GithubError::Missing { .. }) => {}
             Err(error) => return Err(error.into()),
         }
+        // An outage of GitHub's, too, says that nothing is there: another one is begun where the list does not have it either.
+        let found = github.find_check_run(&verdict.sha, &external_id).await?;
+        if let Some(found) = found.filter(|found| found.id == run) {
+            github.update_check_run(found.id, verdict).await?;
+            return Ok(found.id);
+        }
     }
-    Ok(github.create_check_run(verdict, &external_id(id)).await?)
+    Ok(github.create_check_run(verdict, &external_id).await?)
 }
 
 /// By this a check run is known to be this pull request's: two of them may have the same head.

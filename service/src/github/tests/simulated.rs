@@ -146,7 +146,7 @@ async fn a_verdict_and_a_comment_reach_the_pull_request_once() {
     world.github.fail(Matcher::new(http::Method::POST, "/repos/*/*/check-runs"), Fault::LoseAnswer, Some(1));
     let lost = repository.create_check_run(&begun, "7#1").await.unwrap_err();
     assert!(matches!(lost, GithubError::Unavailable { .. }), "{lost}");
-    let found = repository.find_check_run(&world.head).await.unwrap().unwrap();
+    let found = repository.find_check_run(&world.head, "7#1").await.unwrap().unwrap();
     let ended = world.verdict(CheckStatus::Completed(Conclusion::Failure));
     repository.update_check_run(found.id, &ended).await.unwrap();
     let runs = world.github.check_runs(SHOP, world.sha()).unwrap();

@@ -97,14 +97,15 @@ async fn many_annotations_come_in_portions() {
 #[tokio::test]
 async fn a_check_run_whose_answer_was_lost_is_found_again() {
     let fake = Fake::start(|seen| {
-        let run = |id: i64, app: i64| json!({"id": id, "name": "offshoot", "external_id": "7#42", "app": {"id": app}});
-        as_app(seen).unwrap_or_else(|| ok(json!({"total_count": 2, "check_runs": [run(34, 6), run(33, APP)]})))
+        let run = |id: i64, pull: &str, app: i64| json!({"id": id, "name": "offshoot", "external_id": pull, "app": {"id": app}});
+        let runs = [run(35, "7#43", APP), run(34, "7#42", 6), run(33, "7#42", APP)];
+        as_app(seen).unwrap_or_else(|| ok(json!({"total_count": 3, "check_runs": runs})))
     })
     .await;
-    let found = shop(&fake.app()).find_check_run(&verdict(0).sha).await.unwrap().unwrap();
+    let found = shop(&fake.app()).find_check_run(&verdict(0).sha, "7#42").await.unwrap().unwrap();
     assert_eq!((found.id, found.external_id.as_deref()), (33, Some("7#42")));
     let seen = fake.seen().pop().unwrap();
-    assert_eq!(seen.query, "check_name=offshoot&filter=latest&per_page=100");
+    assert_eq!(seen.query, "check_name=offshoot&filter=all&per_page=100");
 }
 
 #[tokio::test]
