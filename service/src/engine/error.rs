@@ -98,9 +98,9 @@ pub(super) fn is_passing(code: &str) -> bool {
         || matches!(code, "55006" | "55P03")
 }
 
-/// Whether a SQLSTATE says that the server itself ended the session or takes none.
+/// Whether a SQLSTATE says that the server itself ended the session, takes none, or has no disk left to work on: whatever SQL met that is not to blame.
 pub(super) fn is_server_going(code: &str) -> bool {
-    matches!(code, "57P01" | "57P02" | "57P03") || code.starts_with("08")
+    matches!(code, "57P01" | "57P02" | "57P03" | "53100" | "58030") || code.starts_with("08")
 }
 
 #[cfg(test)]
@@ -115,6 +115,11 @@ mod tests {
         for code in ["42P01", "42501", "57014", "28P01", "XX000"] {
             assert!(!is_passing(code), "{code}");
         }
+        for code in ["57P01", "08006", "53100", "58030"] {
+            assert!(is_server_going(code), "{code}");
+        }
+        // A session that used up what it alone may have.
+        assert!(!is_server_going("53400"));
     }
 
     #[test]

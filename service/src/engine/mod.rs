@@ -21,6 +21,7 @@ mod server;
 mod session;
 mod takeover;
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -102,7 +103,8 @@ pub struct Engine {
     pool: Pool,
     server: Server,
     cloning: clone::Cloning,
-    started_at: DateTime<Utc>,
+    /// When the server that we last knew was started. Clones share it.
+    started_at: Arc<Mutex<DateTime<Utc>>>,
 }
 
 impl Engine {
@@ -125,7 +127,7 @@ impl Engine {
             allowed_extensions: settings.allowed_extensions,
             cloning: clone::Cloning::new(server.clone_methods()),
             server,
-            started_at,
+            started_at: Arc::new(Mutex::new(started_at)),
         })
     }
 
@@ -168,10 +170,14 @@ impl Engine {
         Ok(self.administrator.with_database(database.as_str()).connect().await?)
     }
 
-    /// Whether the server that we connected to first still runs and takes connections, so that a session that ended was ended on purpose.
+    /// Whether the server that we last knew still runs and takes connections, so that a session that ended was ended on purpose. One that
+    /// was started again since is known from then on: whoever asks next asks about a session there.
     async fn is_still_up(&self) -> bool {
         let Ok(client) = self.administrator.connect().await else { return false };
-        started_at(&client).await.is_ok_and(|started_at| started_at == self.started_at)
+        let Ok(now) = started_at(&client).await else { return false };
+        // No code panics while it holds the lock.
+        let mut known = self.started_at.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *known, now) == now
     }
 }
 
