@@ -197,9 +197,11 @@ impl Session<'_> {
     }
 }
 
+/// Later than every row before it, whatever has become of the clock: by this time the rows are read in order.
 fn began(id: Uuid, migration: &Migration) -> String {
     format!(
-        "INSERT INTO {TABLE} (\"id\", \"checksum\", \"started_at\", \"migration_name\") VALUES ('{id}', {}, '{}', {})",
+        "INSERT INTO {TABLE} (\"id\", \"checksum\", \"started_at\", \"migration_name\") VALUES ('{id}', {},
+         greatest('{}'::pg_catalog.timestamptz, (SELECT pg_catalog.max(\"started_at\") FROM {TABLE}) + '1 microsecond'::pg_catalog.interval), {})",
         Literal(migration.checksum.as_str()),
         now(),
         Literal(&migration.name)
