@@ -44,6 +44,8 @@ pub enum Server {
     Embedded,
     /// The administrator's URL of a server that the test brings.
     At(String),
+    /// The same where the service reaches the server by another way than the test does.
+    Behind { url: String, direct: String },
 }
 
 /// How a service is started.
@@ -119,6 +121,27 @@ impl Offshoot {
         self.launch().await
     }
 
+    /// Starts the process again, as often as it takes: it ends where its servers do not answer, and a supervisor starts it anew.
+    pub async fn revive(&mut self, limit: Duration) -> Result<()> {
+        let deadline = Instant::now() + limit;
+        while !self.is_running()? {
+            if let Err(error) = self.launch().await {
+                ensure!(Instant::now() < deadline, "the service does not start within {limit:?}: {error:#}");
+                sleep(POLL).await;
+            }
+        }
+        self.wait_until_ready().await
+    }
+
+    /// Whether the process is there; it may have ended by itself.
+    pub fn is_running(&mut self) -> Result<bool> {
+        let Some(process) = self.process.as_mut() else { return Ok(false) };
+        if process.try_wait()?.is_some() {
+            self.process = None;
+        }
+        Ok(self.process.is_some())
+    }
+
     /// The base of every link and call, without a slash at the end.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
@@ -132,6 +155,11 @@ impl Offshoot {
     /// Where GitHub sends its webhooks.
     pub fn webhook_url(&self) -> String {
         format!("{}/webhooks/github", self.url())
+    }
+
+    /// What GitHub signs its webhooks with.
+    pub fn webhook_secret(&self) -> &str {
+        &self.options.webhook_secret
     }
 
     /// The binary with this service's settings, for other commands than `serve`.
@@ -236,7 +264,7 @@ impl Offshoot {
                 .env("OFFSHOOT_GITHUB_APP_PRIVATE_KEY", &app.private_key_pem),
             Credentials::Token(token) => command.env("OFFSHOOT_GITHUB_TOKEN", token),
         };
-        if let Server::At(url) = &self.options.server {
+        if let Server::At(url) | Server::Behind { url, .. } = &self.options.server {
             command.env("OFFSHOOT_DATABASE_URL", url).env("OFFSHOOT_SECRET_KEY", secrets::SECRET_KEY);
         }
         command.envs(self.options.environment.iter().cloned());
@@ -297,7 +325,7 @@ fn open_to_the_servers_user(directory: &Path) -> Result<()> {
 }
 
 /// The server's programs that the tests are run with; none: the service looks for them.
-fn postgres_bin() -> Option<PathBuf> {
+pub(crate) fn postgres_bin() -> Option<PathBuf> {
     let given = std::env::var_os("OFFSHOOT_POSTGRES_BIN").map(PathBuf::from);
     let own =
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/postgresql/18/bin").canonicalize().ok();

@@ -6,7 +6,8 @@ use anyhow::{Context, Result, ensure};
 use http::Method;
 use integration::git::Change;
 use integration::github::{Fault, Matcher};
-use integration::offshoot::BranchRef;
+use integration::local_server::{Ending, LocalServer};
+use integration::offshoot::{BranchRef, Server};
 
 use crate::shop::{INIT, SHOP, column, migration};
 use crate::world::World;
@@ -27,6 +28,14 @@ enum Moment {
     /// GitHub is being told.
     Reporting,
     TearingDown,
+    /// The layer of a base replays a migration of the base's.
+    BuildingLayer,
+    /// So many layers are frozen; the last of them need not be recorded as complete.
+    Frozen(usize),
+    /// A spare is on its way.
+    Refilling,
+    /// The generation before has lost its place.
+    Swapped,
 }
 
 impl Moment {
@@ -46,6 +55,16 @@ impl Moment {
             Self::Published => format!("select exists (select {of_pull} = 'ready')"),
             Self::TearingDown => format!("select exists (select {of_pull} in ('deleting', 'deleted'))"),
             Self::Reporting => return self.told(world).await,
+            Self::BuildingLayer => runs("pg_sleep(0.43)"),
+            Self::Frozen(layers) => {
+                format!(
+                    "select count(*) >= {layers} from pg_database where datistemplate and datname like 'offshoot%'"
+                )
+            }
+            Self::Refilling => "select exists (select from instances where state = 'filling')".to_owned(),
+            Self::Swapped => {
+                "select exists (select from pg_database where datname like 'offshoot\\_trash\\_%')".to_owned()
+            }
         };
         world.until(&sql).await
     }
@@ -107,7 +126,6 @@ async fn ensure_ready(world: &World, branch: &BranchRef, sha: &str, applied: &[S
     let row = client.query_one("select count(*) as rows from items where name = 'first'", &[]).await?;
     ensure!(row.try_get::<_, i64>("rows")? == 1, "the base's seed ran more or less than once");
     drop(client);
-    world.offshoot.standing().await?.ensure_no_leftovers()?;
     world
         .until(&format!(
             "select count(*) = 1 from branches where pull_request = {} and state <> 'deleted'",
@@ -163,6 +181,56 @@ async fn killed_while_a_branch_is_rebuilt() -> Result<()> {
     world.finish().await
 }
 
+/// Each push to the base asks for a new layer, and the pull request that is opened next starts from it.
+#[tokio::test]
+async fn killed_while_a_layer_is_built() -> Result<()> {
+    let mut world = crashing().await?;
+    let mut applied = vec![INIT.to_owned()];
+    for (moment, step) in [Moment::BuildingLayer, Moment::Frozen(2), Moment::Cloning].into_iter().zip(1..) {
+        let name = format!("2026010200000{step}_base");
+        let sql = format!("alter table items add column b{step} text;\nselect pg_sleep(0.43);\n");
+        world.github.push(SHOP, "main", &[migration(&name, &sql)])?;
+        applied.push(name);
+        let (branch, sha) = world.propose(&format!("layer-{step}"), &[column("color")])?;
+        killed_at(&mut world, moment, &branch).await.with_context(|| format!("{moment:?}"))?;
+        let own = [applied.clone(), vec!["20260201000000_color".to_owned()]].concat();
+        ensure_ready(&world, &branch, &sha, &own).await.with_context(|| format!("{moment:?}"))?;
+    }
+    world.finish().await
+}
+
+/// A spare that was on its way at the kill is never handed out: who comes next gets a whole one.
+#[tokio::test]
+async fn killed_while_the_pool_refills() -> Result<()> {
+    let mut world = crashing().await?;
+    for step in 1..=3 {
+        let (branch, sha) = world.propose(&format!("refill-{step}"), &[column("color")])?;
+        killed_at(&mut world, Moment::Refilling, &branch).await.with_context(|| format!("refill {step}"))?;
+        let applied = [INIT.to_owned(), "20260201000000_color".to_owned()];
+        ensure_ready(&world, &branch, &sha, &applied).await.with_context(|| format!("refill {step}"))?;
+    }
+    world.finish().await
+}
+
+/// The URL leads to the new generation afterwards, whichever half of the swap was recorded.
+#[tokio::test]
+async fn killed_while_generations_are_swapped() -> Result<()> {
+    let mut world = crashing().await?;
+    let (branch, sha) = world.propose("swapped", &[column("color")])?;
+    let url = world.offshoot.ready(&branch, &sha).await?.database_url()?.to_owned();
+    for step in 1..=3 {
+        world.settle().await?;
+        let sql = format!("alter table items add column color{step} text;\n");
+        let sha = world.push(&branch, &[migration("20260201000000_color", &sql)])?;
+        killed_at(&mut world, Moment::Swapped, &branch).await.with_context(|| format!("swap {step}"))?;
+        let applied = [INIT.to_owned(), "20260201000000_color".to_owned()];
+        ensure_ready(&world, &branch, &sha, &applied).await.with_context(|| format!("swap {step}"))?;
+        let answer = world.offshoot.ready(&branch, &sha).await?;
+        ensure!(answer.database_url()? == url, "the URL changed with the generation");
+    }
+    world.finish().await
+}
+
 #[tokio::test]
 async fn killed_while_a_branch_is_removed() -> Result<()> {
     let mut world = crashing().await?;
@@ -174,10 +242,31 @@ async fn killed_while_a_branch_is_removed() -> Result<()> {
         killed_at(&mut world, moment, &branch).await.with_context(|| format!("{moment:?}"))?;
         world.offshoot.branch_at(&branch, &sha, &[410]).await?;
         world.settle().await?;
-        world.offshoot.standing().await?.ensure_no_leftovers()?;
         world.ensure_checks_ended(SHOP, &[sha.parse()?])?;
         let comment = world.the_comment(&branch)?;
         ensure!(comment.contains("🗑️"), "{moment:?}: {comment}");
     }
+    world.finish().await
+}
+
+/// Whoever ends its own session is told so, and not taken for a victim of a server that was restarted some time ago.
+#[tokio::test]
+async fn after_a_restart_of_postgresql_the_author_s_fault_is_the_author_s() -> Result<()> {
+    let directory = tempfile::Builder::new().prefix("offshoot-restart-").tempdir()?;
+    let mut server = LocalServer::create(directory.path()).await?;
+    let world = World::start_with(|options| {
+        options.server = Server::At(server.url());
+        options.expected_trouble.extend(["\"level\":\"WARN\"", "\"level\":\"ERROR\""].map(str::to_owned));
+    })
+    .await?;
+    world.open_shop()?;
+    let (branch, sha) = world.propose("before", &[column("color")])?;
+    world.offshoot.ready(&branch, &sha).await?;
+    server.end(Ending::Fast)?;
+    server.start().await?;
+    let suicide = migration("20260201000000_suicide", "select pg_terminate_backend(pg_backend_pid());\n");
+    let (branch, sha) = world.propose("after", &[suicide])?;
+    let answer = world.offshoot.branch_at(&branch, &sha, &[409]).await?;
+    ensure!(answer.text("migration") == "20260201000000_suicide", "{}", answer.body);
     world.finish().await
 }

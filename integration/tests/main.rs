@@ -1,6 +1,7 @@
 //! The whole service, as its users meet it: the built binary between a simulated GitHub and a real PostgreSQL.
 
 mod api;
+mod chaos;
 mod containers;
 mod crash;
 mod layers;
@@ -10,5 +11,6 @@ mod reports;
 mod samples;
 mod security;
 mod shop;
+mod storm;
 mod webhooks;
 mod world;

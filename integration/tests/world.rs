@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use integration::github::{Settings, SimulatedGitHub};
+use integration::invariants;
 use integration::offshoot::{BranchRef, Credentials, Offshoot, Options};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -96,7 +97,8 @@ impl World {
     /// Ends the service and checks what must hold whatever was tested.
     pub async fn finish(self) -> Result<()> {
         self.settle().await?;
-        self.offshoot.standing().await?.ensure_no_leftovers()?;
+        let broken = invariants::broken(&self.github, &self.offshoot).await?;
+        ensure!(broken.is_empty(), "invariants that do not hold: {broken:#?}");
         let violations = self.github.violations()?;
         ensure!(violations.is_empty(), "against GitHub's description: {violations:#?}");
         self.offshoot.finish(&self.github).await

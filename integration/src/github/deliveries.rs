@@ -112,6 +112,14 @@ impl Deliveries {
         self.outbox().log.clone()
     }
 
+    /// Records an attempt that was made by somebody else.
+    pub(crate) fn note(&self, guid: &str, attempt: Attempt) -> Result<()> {
+        let mut outbox = self.outbox();
+        let delivery = outbox.log.iter_mut().find(|delivery| delivery.guid == guid);
+        delivery.with_context(|| format!("there was no delivery {guid}"))?.attempts.push(attempt);
+        Ok(())
+    }
+
     /// Queues a recorded delivery once more.
     pub(crate) fn send_again(&self, guid: &str, signing: Signing) -> Result<()> {
         let mut outbox = self.outbox();

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::SimulatedGitHub;
+use super::model::{PullRequest, Repository};
 use super::requests::{LoggedRequest, Mark};
 use crate::git::Sha;
 
@@ -45,6 +46,15 @@ pub struct CommentView {
     pub by_app: bool,
 }
 
+/// A pull request as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PullView {
+    pub number: u64,
+    pub open: bool,
+    pub head: Sha,
+    pub base_ref: String,
+}
+
 /// A deployment and the states it went through, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeploymentView {
@@ -74,11 +84,33 @@ impl SimulatedGitHub {
         self.hub.requests.since(mark)
     }
 
+    /// Every repository's `OWNER/NAME`, oldest first.
+    pub fn repository_names(&self) -> Vec<String> {
+        self.hub.state().repositories.values().map(Repository::full_name).collect()
+    }
+
+    /// The pull requests of a repository, oldest first.
+    pub fn pull_requests(&self, full_name: &str) -> Result<Vec<PullView>> {
+        let state = self.hub.state();
+        let pulls = state.repository(state.named(full_name)?).pulls.values();
+        let view = |pull: &PullRequest| PullView {
+            number: pull.number,
+            open: pull.is_open(),
+            head: pull.head.sha,
+            base_ref: pull.base.git_ref.clone(),
+        };
+        Ok(pulls.map(view).collect())
+    }
+
     /// The check runs at a commit, oldest first.
     pub fn check_runs(&self, full_name: &str, sha: Sha) -> Result<Vec<CheckRunView>> {
+        Ok(self.all_check_runs(full_name)?.into_iter().filter(|run| run.head_sha == sha).collect())
+    }
+
+    /// The check runs at all commits of a repository, oldest first.
+    pub fn all_check_runs(&self, full_name: &str) -> Result<Vec<CheckRunView>> {
         let state = self.hub.state();
-        let runs =
-            state.repository(state.named(full_name)?).check_runs.values().filter(|run| run.head_sha == sha);
+        let runs = state.repository(state.named(full_name)?).check_runs.values();
         Ok(runs
             .cloned()
             .map(|run| CheckRunView {

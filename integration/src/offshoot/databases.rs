@@ -102,7 +102,7 @@ impl Offshoot {
     /// The administrator's URL of the server.
     pub fn administrator_url(&self) -> Result<String> {
         match &self.options.server {
-            Server::At(url) => Ok(url.clone()),
+            Server::At(url) | Server::Behind { direct: url, .. } => Ok(url.clone()),
             Server::Embedded => {
                 let kept = |name: &str| -> Result<String> {
                     let path = self.data.path().join("embedded").join(name);

@@ -30,7 +30,7 @@ impl Secrets {
                 lines.filter(|line| line.len() > 30).for_each(|line| secrets.add(line));
             }
         }
-        if let Server::At(url) = &options.server {
+        if let Server::At(url) | Server::Behind { url, .. } = &options.server {
             secrets.add_password_of(url);
         }
         secrets

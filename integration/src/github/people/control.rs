@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use crate::github::SimulatedGitHub;
-use crate::github::deliveries::{Delivery, Signing};
+use crate::github::deliveries::{Attempt, Delivery, Signing};
 use crate::github::faults::{Fault, Matcher};
 use crate::github::state::now;
 
@@ -47,6 +47,11 @@ impl SimulatedGitHub {
     /// Sends a delivery's body again, signed wrongly or not at all.
     pub fn forge(&self, guid: &str, signing: Signing) -> Result<()> {
         self.hub.deliveries.send_again(guid, signing)
+    }
+
+    /// Notes that somebody else than this GitHub's own sender carried a delivery to its receiver.
+    pub fn note_attempt(&self, guid: &str, attempt: Attempt) -> Result<()> {
+        self.hub.deliveries.note(guid, attempt)
     }
 
     /// Keeps deliveries back until they are released.
