@@ -32,7 +32,7 @@ fn base(index: usize) -> Vec<Change> {
         let sql = format!("create index items_{step} on items (name, id);\n");
         files.push(script(&format!("2026010200000{step}_index"), &sql));
     }
-    if index % 2 == 0 {
+    if index.is_multiple_of(2) {
         files.push(Change::write(".offshoot.toml", "[[database]]\nseed = [\"seed/*.sql\"]\n"));
         files.push(Change::write("seed/1.sql", "insert into items (name) values ('first');\n"));
     }
