@@ -110,11 +110,6 @@ impl Offshoot {
         Ok(offshoot)
     }
 
-    /// Changes a setting; the next start has it.
-    pub fn set(&mut self, name: &str, value: &str) {
-        self.options.environment.push((name.to_owned(), value.to_owned()));
-    }
-
     /// Starts the process again on the same data and the same port.
     pub async fn restart(&mut self) -> Result<()> {
         ensure!(self.process.is_none(), "the service runs already");
@@ -212,12 +207,6 @@ impl Offshoot {
         ensure!(trouble.is_empty(), "unexpected lines in the log:\n{}", trouble.join("\n"));
         self.is_finished = true;
         Ok(())
-    }
-
-    /// What `/metrics` shows to whoever reads all.
-    pub async fn figures(&self) -> Result<String> {
-        let url = format!("{}/metrics", self.url());
-        Ok(self.http.get(url).bearer_auth(API_TOKEN).send().await?.text().await?)
     }
 
     /// All that the service logged, through every restart.

@@ -49,7 +49,7 @@ async fn a_name_does_for_the_address_to_listen_on() -> Result<()> {
     let address = world.offshoot.url().strip_prefix("http://").context("an http URL")?.to_owned();
     world.offshoot.terminate().await?;
     let named = address.replace("127.0.0.1", "localhost");
-    world.offshoot.set("OFFSHOOT_LISTEN", &named);
+    world.offshoot.set("OFFSHOOT_LISTEN", Some(&named));
     world.offshoot.restart().await?;
     let health = world.offshoot.command(&["health"]).output().await?;
     ensure!(health.status.success(), "{}", String::from_utf8_lossy(&health.stderr));

@@ -64,8 +64,11 @@ impl Job {
         "sync_repository",
         "sync_installation",
         "follow_base",
+        "refill_pool",
         "empty_trash",
         "sweep",
+        "trim_layers",
+        "check_layer",
     ];
 
     pub fn kind(&self) -> &'static str {
