@@ -4,11 +4,13 @@
 use std::path::{Path, PathBuf};
 
 mod forms;
+mod limits;
 
 use anyhow::{Context, bail};
 use clap::Args;
 pub use forms::{check_http_url, host_port};
 use forms::{check_log_filter, check_postgres_url, extension, http_url, remote_address, secret};
+pub use limits::LimitArgs;
 
 use crate::domain::network::Network;
 use crate::domain::size::ByteSize;
@@ -100,6 +102,9 @@ pub struct DatabaseArgs {
     /// Extensions that a repository's `.offshoot.toml` may ask for
     #[arg(long, env = "OFFSHOOT_ALLOWED_EXTENSIONS", value_delimiter = ',', default_value = ALLOWED_EXTENSIONS, value_parser = extension)]
     pub allowed_extensions: Vec<String>,
+
+    #[command(flatten)]
+    pub limits: LimitArgs,
 }
 
 /// How the service speaks to GitHub.
@@ -230,6 +235,7 @@ impl DatabaseArgs {
             secret_key: None,
             secret_key_previous: None,
             allowed_extensions: ALLOWED_EXTENSIONS.split(',').map(|name| name.trim().to_owned()).collect(),
+            limits: LimitArgs::default(),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::domain::audit::{Action, Actor, Entry};
 use crate::domain::job::{Job, Lane};
 use crate::domain::pool::PoolLimits;
 use crate::embedded::{Embedded, EmbeddedSettings};
-use crate::engine::{Engine, EngineSettings, Limits};
+use crate::engine::{Engine, EngineSettings};
 use crate::figures::Figures;
 use crate::github::Github;
 use crate::jobs::{Worker, schedule};
@@ -30,6 +30,8 @@ use crate::webhook::{self, WebhookState};
 const GRACE: Duration = Duration::from_secs(10);
 /// From the start until cloning is measured: whatever waited for the service goes first, and a short visit measures nothing.
 const CALIBRATE_AFTER: Duration = Duration::from_secs(30);
+/// How often the branches' sessions are held against their limits.
+const GUARD_ROUND: Duration = Duration::from_secs(2);
 /// Sessions for administration on the branch server.
 const ENGINE_POOL: usize = 16;
 /// Jobs at once that nobody waits for.
@@ -93,7 +95,7 @@ fn engine_settings(args: &DatabaseArgs, control: &Secret) -> anyhow::Result<Engi
         address: args.branch_address.clone(),
         // A branch server of its own knows no such database, which does no harm; two URLs may well lead to one server.
         control_database,
-        limits: Limits::default(),
+        limits: args.limits.limits(),
         allowed_extensions: args.allowed_extensions.clone(),
         pool_size: ENGINE_POOL,
     })
@@ -168,6 +170,7 @@ impl Service {
             figures.await;
             Ok(())
         });
+        tasks.spawn(guard(servers.engine.clone(), shutdown.clone()));
         let client = servers.store.client().await?;
         // What was missed while nothing ran.
         jobs::enqueue(&client, &Job::Sweep).await?;
@@ -246,6 +249,31 @@ async fn calibrate_clones(engine: Engine, shutdown: CancellationToken) -> anyhow
     }
     shutdown.cancelled().await;
     Ok(())
+}
+
+/// Holds the branches to their limits. Any number of replicas may do so at once.
+async fn guard(engine: Engine, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let mut rounds = tokio::time::interval(GUARD_ROUND);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            _ = rounds.tick() => {}
+        }
+        match engine.enforce_limits().await {
+            Ok(ended) => ended.iter().for_each(|session| {
+                metrics::counter!("offshoot_sessions_ended_total").increment(1);
+                tracing::info!(
+                    database = session.database,
+                    role = session.role,
+                    limit = session.limit,
+                    "ended a branch's session"
+                );
+            }),
+            // The next round asks again; that the server is away is told by whoever has work for it.
+            Err(error) => tracing::debug!(%error, "the branches' limits could not be looked at"),
+        }
+    }
 }
 
 async fn work(worker: Worker, listener: Arc<Listener>, shutdown: CancellationToken) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ mod discard;
 mod error;
 mod failure;
 mod fingerprint;
+mod guard;
 mod hints;
 mod ident;
 mod identity;
@@ -33,6 +34,7 @@ pub use capacity::{Capacity, Disk};
 pub use clone::{CloneCost, CloneMethod, CloneMethods};
 pub use error::{EngineError, ErrorKind};
 pub use failure::ReplayError;
+pub use guard::Ended;
 pub use ident::{Ident, InvalidIdent, Literal};
 pub use identity::{Identity, Subject, instance_name, trash_name};
 pub use instance::{Access, InstanceNames, InstanceSpec, Source};
@@ -74,6 +76,8 @@ pub struct Limits {
     pub connections: u32,
     /// Megabytes of temporary files of one session.
     pub temp_file_megabytes: u32,
+    /// Megabytes of a branch's database on disk.
+    pub size_megabytes: u32,
     /// For all migrations, or all seeds, of one run together.
     pub job_timeout: Duration,
 }
@@ -86,6 +90,7 @@ impl Default for Limits {
             idle_in_transaction: Duration::from_secs(300),
             connections: 20,
             temp_file_megabytes: 1024,
+            size_megabytes: 10 * 1024,
             job_timeout: Duration::from_secs(300),
         }
     }

@@ -8,6 +8,7 @@ use super::{Order, Preparer};
 use crate::domain::bookkeeping::{self, BookkeepingRow};
 use crate::domain::branch::Branch;
 use crate::domain::chain::{Chain, Migration};
+use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::seed::{self, SeedFile};
 use crate::engine::{Access, Ledger, ReplayError, Step};
 use crate::jobs::JobError;
@@ -118,7 +119,21 @@ impl Preparer<'_> {
             self.verify(order, access, work, work.wanted.len()).await?;
             self.seed(access, work, &pending).await?;
         }
-        self.verify(order, access, work, work.wanted.len()).await
+        // Asked while the bookkeeping is read, so that it costs nobody time.
+        let outgrown = self.engine.has_outgrown(&access.database);
+        let (verified, outgrown) =
+            tokio::join!(self.verify(order, access, work, work.wanted.len()), outgrown);
+        verified?;
+        if outgrown? {
+            let directory = &order.database.layout.migrations;
+            let size = self.engine.limits().size_megabytes;
+            let message = format!("the database is larger than the {size} MB that a branch may have");
+            let failure = Failure::of_file(FailureKind::Verification, directory, directory, message);
+            work.fail(failure.with_hint(
+                "Load less, or ask the operator for more (OFFSHOOT_SIZE_LIMIT). A reset brings an empty one.",
+            ));
+        }
+        Ok(())
     }
 
     /// Compares what the database says of itself, in a session of its own, with the first of the wanted migrations, which were run.
