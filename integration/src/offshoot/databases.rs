@@ -84,7 +84,7 @@ impl Offshoot {
             .await?,
             roles: names(
                 "select rolname::text as name from pg_roles where rolname !~ '^pg_' and not rolsuper \
-                 and rolname <> current_user",
+                 and rolname not in (current_user, 'offshoot_readers')",
             )
             .await?,
             known_databases: names(

@@ -160,7 +160,8 @@ fn admit(spec: &InstanceSpec<'_>) -> String {
 /// An empty database's schema `public`, as its owner's own, and the extensions that a plain role could not create.
 fn furnish(role: &Ident, extensions: &[String]) -> Result<String, InvalidIdent> {
     let mut sql = format!(
-        "ALTER SCHEMA public OWNER TO {role}; REVOKE CREATE ON SCHEMA public FROM PUBLIC; SET search_path = public;"
+        "ALTER SCHEMA public OWNER TO {role}; REVOKE CREATE ON SCHEMA public FROM PUBLIC; {} SET search_path = public;",
+        roles::open_to_readers(role)
     );
     for extension in extensions {
         sql += &format!(" CREATE EXTENSION IF NOT EXISTS {} CASCADE;", Ident::new(extension)?);

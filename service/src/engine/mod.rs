@@ -119,6 +119,7 @@ impl Engine {
         let client = administrator.connect().await?;
         let server = Server::read(&client).await?;
         let maintenance = administrator.database().map(str::to_owned);
+        server::found_readers(&client).await?;
         server::harden(&client, settings.control_database.as_deref()).await?;
         let started_at = started_at(&client).await?;
         let mut reserved = ["postgres", "template0", "template1"].map(str::to_owned).to_vec();

@@ -62,7 +62,17 @@ impl Engine {
         let doing = format!("take Prisma's lock in {:?}", access.database);
         let both = format!("{TAKE_LOCK}; {CREATE_TABLE}");
         let begun = tokio::time::timeout(LOCK_WAIT, self.session_after(access, deadline, &both)).await;
-        let (session, prepared) = begun.map_err(|_| EngineError::TimedOut { doing })??;
+        let begun = match begun {
+            Ok(begun) => begun,
+            // Whoever has the branch's URL can hold Prisma's lock for ever.
+            Err(_) => {
+                self.end_sessions_of(access).await?;
+                let again =
+                    tokio::time::timeout(LOCK_WAIT, self.session_after(access, deadline, &both)).await;
+                again.map_err(|_| EngineError::TimedOut { doing })?
+            }
+        };
+        let (session, prepared) = begun?;
         if prepared.is_err() {
             session.prepare(access).await?;
         }

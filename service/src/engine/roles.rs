@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use postgres_protocol::password::scram_sha_256;
+use tokio_postgres::error::SqlState;
 
 use super::ident::{Ident, Literal};
 use super::identity::ROLE_COMMENT;
@@ -12,6 +13,22 @@ use crate::secret::Secret;
 
 /// What no role of a pull request may ever have.
 const UNPRIVILEGED: &str = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS";
+
+/// The group of all readers: what a branch's role makes, they may read, and none of them can connect to another's database.
+/// Not `pg_read_all_data`, which reads the server's passwords as well.
+pub(super) const READERS: &str = "offshoot_readers";
+
+/// How long an administrator waits for a role's own transaction before it is ended.
+const PATIENCE: &str = "SET LOCAL lock_timeout = '2s';";
+
+/// Lets readers read what a role is going to make.
+pub(super) fn open_to_readers(role: &Ident) -> String {
+    format!(
+        "ALTER DEFAULT PRIVILEGES FOR ROLE {role} GRANT SELECT ON TABLES TO {READERS};
+         ALTER DEFAULT PRIVILEGES FOR ROLE {role} GRANT SELECT ON SEQUENCES TO {READERS};
+         ALTER DEFAULT PRIVILEGES FOR ROLE {role} GRANT USAGE ON SCHEMAS TO {READERS};"
+    )
+}
 
 /// Both roles, with passwords that reach the server as verifiers only.
 pub(super) fn create(
@@ -27,7 +44,7 @@ pub(super) fn create(
         "CREATE ROLE {role} {UNPRIVILEGED} CONNECTION LIMIT {connections}; {}
          CREATE ROLE {reader} {UNPRIVILEGED} CONNECTION LIMIT {connections}; {}
          ALTER ROLE {reader} SET default_transaction_read_only = on;
-         GRANT pg_read_all_data TO {reader};
+         GRANT {READERS} TO {reader};
          COMMENT ON ROLE {role} IS {comment};
          COMMENT ON ROLE {reader} IS {comment};",
         login(role, password, limits),
@@ -42,6 +59,22 @@ pub(super) fn login(role: &Ident, password: &Secret, limits: &Limits) -> String 
     let settings =
         settings.map(|(name, value)| format!("ALTER ROLE {role} SET {name} = '{value}';")).join(" ");
     format!("ALTER ROLE {role} LOGIN PASSWORD {}; {settings}", Literal(&verifier))
+}
+
+/// Takes every setting from a role that it may have given itself, in whatever database: any of them could keep it from connecting.
+fn forget_settings(role: &Ident) -> String {
+    format!(
+        "DO $forget$ DECLARE place name; BEGIN
+            FOR place IN SELECT d.datname FROM pg_catalog.pg_db_role_setting s
+                JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
+                JOIN pg_catalog.pg_authid r ON r.oid = s.setrole WHERE r.rolname = {name}
+            LOOP
+                EXECUTE format('ALTER ROLE %I IN DATABASE %I RESET ALL', {name}, place);
+            END LOOP;
+         END $forget$;
+         ALTER ROLE {role} RESET ALL;",
+        name = Literal(role.as_str())
+    )
 }
 
 /// What each session of a branch's role begins with.
@@ -138,12 +171,54 @@ impl Engine {
         client.batch_execute(&sql.concat()).await.map_err(super::EngineError::refused(doing))
     }
 
-    /// Undoes what SQL that ran as the role may have done to its own login.
+    /// Undoes what SQL that ran as the role may have done to its own login. A session of the role that holds on to its entry is ended.
     pub(super) async fn restore_login(&self, access: &super::Access) -> Result<(), super::EngineError> {
         let doing = format!("restore the login of the role {:?}", access.role);
         let role = Ident::new(&access.role)?;
         let client = self.client(&doing).await?;
-        let sql = login(&role, &access.password, &self.limits);
+        let login = login(&role, &access.password, &self.limits);
+        let sql = format!("{PATIENCE} {} {login}", forget_settings(&role));
+        let Err(error) = client.batch_execute(&sql).await else { return Ok(()) };
+        if !is_contended(&error) {
+            return Err(super::EngineError::refused(doing)(error));
+        }
+        self.end_sessions_of(access).await?;
         client.batch_execute(&sql).await.map_err(super::EngineError::refused(doing))
     }
+
+    /// Ends the role's sessions: those who have its URL may hold all its connections, or a lock that a replay needs.
+    pub(super) async fn end_sessions_of(&self, access: &super::Access) -> Result<(), super::EngineError> {
+        let doing = format!("end the sessions of the role {:?}", access.role);
+        let client = self.client(&doing).await?;
+        // Waits for each of them to be gone, half a second at most.
+        let end = "select pg_catalog.pg_terminate_backend(pid, 500) from pg_catalog.pg_stat_activity
+                   where usename = $1::text::name";
+        client.execute(end, &[&access.role]).await.map(drop).map_err(super::EngineError::refused(doing))
+    }
+
+    /// Gives a role its way in back, where the server's refusal may be the role's own doing.
+    pub(super) async fn make_way(
+        &self,
+        access: &super::Access,
+        refusal: &SqlState,
+    ) -> Result<(), super::EngineError> {
+        if *refusal == SqlState::TOO_MANY_CONNECTIONS {
+            self.end_sessions_of(access).await?;
+        }
+        self.restore_login(access).await
+    }
+}
+
+/// Whether a connection may have been refused for what the role did: another password, a setting that no session can begin with, all its
+/// connections in use.
+pub(super) fn may_be_own_doing(code: &SqlState) -> bool {
+    let server_s = ["08", "57P", "3D", "XX"].iter().any(|class| code.code().starts_with(class));
+    *code == SqlState::TOO_MANY_CONNECTIONS || !(server_s || code.code().starts_with("53"))
+}
+
+/// Whether a role's entry was being changed by the role itself.
+fn is_contended(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|db| {
+        *db.code() == SqlState::LOCK_NOT_AVAILABLE || db.message().contains("concurrently updated")
+    })
 }

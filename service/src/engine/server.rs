@@ -5,6 +5,7 @@ use tokio_postgres::Client;
 use super::clone::CloneMethod;
 use super::error::EngineError;
 use super::ident::Ident;
+use super::roles::READERS;
 
 const OLDEST: i32 = 140_000;
 const FIRST_WITH_STRATEGIES: i32 = 150_000;
@@ -76,6 +77,19 @@ impl Server {
             CloneMethod::CopyFiles | CloneMethod::WalLog => None,
         }
     }
+}
+
+/// Makes the group of readers, which may nothing by itself.
+pub(super) async fn found_readers(client: &Client) -> Result<(), EngineError> {
+    // Another process of ours may be doing the same.
+    let sql = format!(
+        "DO $readers$ BEGIN
+            IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = '{READERS}') THEN
+                CREATE ROLE {READERS} NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+            END IF;
+         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $readers$"
+    );
+    client.batch_execute(&sql).await.map_err(EngineError::refused("make the group of the branches' readers"))
 }
 
 /// Takes from PUBLIC the right to connect to databases that are not branches: a fresh server grants it on every one.

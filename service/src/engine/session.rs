@@ -11,6 +11,7 @@ use super::Engine;
 use super::error::{EngineError, is_server_going};
 use super::failure::{ReplayError, Script};
 use super::instance::Access;
+use super::roles::may_be_own_doing;
 use crate::domain::failure::Failure;
 use crate::postgres::ConnectError;
 
@@ -68,17 +69,18 @@ impl Engine {
         Ok((Session { engine: self, client, process: process_in(&answer), deadline }, after))
     }
 
-    /// Connects as a branch's role. SQL that ran as the role may have changed its password: then it is put back once.
+    /// Connects as a branch's role. What ran as the role may have closed its own way in: then that is mended once.
     pub(super) async fn connect_as(&self, access: &Access, options: &str) -> Result<Client, EngineError> {
         let endpoint = self.administrator.with_database(&access.database);
         let endpoint = endpoint.with_credentials(&access.role, &access.password).with_options(options);
         match endpoint.connect().await {
-            Err(ConnectError::Refused { source, .. })
-                if source.code() == Some(&SqlState::INVALID_PASSWORD) =>
-            {
-                self.restore_login(access).await?;
-                Ok(endpoint.connect().await?)
-            }
+            Err(ConnectError::Refused { source, server }) => match source.code() {
+                Some(code) if may_be_own_doing(code) => {
+                    self.make_way(access, code).await?;
+                    Ok(endpoint.connect().await?)
+                }
+                _ => Err(ConnectError::Refused { source, server }.into()),
+            },
             connected => Ok(connected?),
         }
     }

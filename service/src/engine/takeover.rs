@@ -1,6 +1,7 @@
 //! What a clone of a layer holds, made its new owner's.
 
 use super::ident::{Ident, Literal};
+use super::roles::READERS;
 
 /// SQL for an administrator's session in the clone, with `search_path` fixed: afterwards nothing there speaks of the layer's owner.
 ///
@@ -9,5 +10,6 @@ use super::ident::{Ident, Literal};
 pub(super) fn sql(from: &Ident, to: &Ident) -> String {
     let body = include_str!("takeover.sql");
     let body = body.replace("$FROM", &Literal(from.as_str()).to_string());
-    body.replace("$TO", &Literal(to.as_str()).to_string())
+    let body = body.replace("$TO", &Literal(to.as_str()).to_string());
+    body.replace("$READERS", &Literal(READERS).to_string())
 }

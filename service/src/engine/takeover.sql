@@ -2,6 +2,7 @@ DO $takeover$
 DECLARE
     old_name constant text := $FROM;
     new_name constant text := $TO;
+    readers constant text := $READERS;
     old_role constant oid := (SELECT oid FROM pg_authid WHERE rolname = old_name);
     new_role constant oid := (SELECT oid FROM pg_authid WHERE rolname = new_name);
     item record;
@@ -52,5 +53,18 @@ BEGIN
     END LOOP;
 
     EXECUTE format('DROP OWNED BY %I', old_name);
+
+    -- A layer that was made before there was the readers' group.
+    IF NOT EXISTS (SELECT FROM pg_default_acl d, aclexplode(d.defaclacl) a
+                   WHERE d.defaclrole = new_role AND pg_get_userbyid(a.grantee) = readers) THEN
+        FOR item IN SELECT n.nspname AS name FROM pg_namespace n WHERE n.nspowner = new_role LOOP
+            EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', item.name, readers);
+            EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %I', item.name, readers);
+            EXECUTE format('GRANT SELECT ON ALL SEQUENCES IN SCHEMA %I TO %I', item.name, readers);
+        END LOOP;
+        EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT SELECT ON TABLES TO %I', new_name, readers);
+        EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT SELECT ON SEQUENCES TO %I', new_name, readers);
+        EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT USAGE ON SCHEMAS TO %I', new_name, readers);
+    END IF;
 END
 $takeover$
