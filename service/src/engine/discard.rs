@@ -5,7 +5,7 @@ use tokio_postgres::error::SqlState;
 
 use super::Engine;
 use super::error::EngineError;
-use super::ident::Ident;
+use super::ident::{Ident, Literal};
 use super::identity::is_ours;
 use super::instance::InstanceNames;
 use super::publish::Place;
@@ -57,6 +57,7 @@ impl Engine {
         let doing = format!("drop the database {database}");
         let client = self.client(&doing).await?;
         if !is_invalid(&client, database).await.map_err(EngineError::refused(doing.clone()))? {
+            self.roll_back_prepared(&client, database).await?;
             let shut = format!(
                 "ALTER DATABASE {database} IS_TEMPLATE false; ALTER DATABASE {database} ALLOW_CONNECTIONS false"
             );
@@ -64,6 +65,28 @@ impl Engine {
         }
         let drop = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
         client.batch_execute(&drop).await.map_err(EngineError::refused(doing))
+    }
+
+    /// A prepared transaction outlives its session, and no database with one can be dropped, not even by force.
+    async fn roll_back_prepared(&self, client: &Client, database: &Ident) -> Result<(), EngineError> {
+        let doing = format!("roll back what was prepared in {database}");
+        let prepared = client
+            .query(
+                "select gid from pg_catalog.pg_prepared_xacts where database = $1::text::name",
+                &[&database.as_str()],
+            )
+            .await
+            .map_err(EngineError::refused(doing.clone()))?;
+        if prepared.is_empty() {
+            return Ok(());
+        }
+        self.reopen(database).await?;
+        let inside = self.client_in(database).await?;
+        for row in prepared {
+            let roll_back = format!("ROLLBACK PREPARED {}", Literal(row.get("gid")));
+            inside.batch_execute(&roll_back).await.map_err(EngineError::refused(doing.clone()))?;
+        }
+        Ok(())
     }
 
     /// A role owns nothing outside its database, which is gone by now. Another branch may have granted it something, though:
@@ -83,8 +106,13 @@ impl Engine {
         if !is_ours(role.as_str(), found.get("comment")) {
             return Err(EngineError::NotOurs { what: "role", name: role.as_str().to_owned() });
         }
-        let drop_it = format!("DROP ROLE IF EXISTS {role}");
-        match client.batch_execute(&drop_it).await {
+        let drop_it = format!("SET LOCAL lock_timeout = '2s'; DROP ROLE IF EXISTS {role}");
+        let mut dropped = client.batch_execute(&drop_it).await;
+        if dropped.as_ref().is_err_and(|error| error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)) {
+            self.end_holders_of(&client, role).await?;
+            dropped = client.batch_execute(&drop_it).await;
+        }
+        match dropped {
             Err(error) if error.code() == Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST) => {
                 drop(client);
                 self.revoke_everywhere(role).await?;
@@ -93,6 +121,17 @@ impl Engine {
             }
             outcome => outcome.map_err(EngineError::refused(doing)),
         }
+    }
+
+    /// Ends the branches' sessions that hold on to a role of another: a GRANT to it in a transaction that is never ended does.
+    async fn end_holders_of(&self, client: &Client, role: &Ident) -> Result<(), EngineError> {
+        let doing = format!("end the sessions that hold on to the role {role}");
+        let end = "select pg_catalog.pg_terminate_backend(a.pid, 500)
+                   from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a on a.pid = l.pid
+                   join pg_catalog.pg_authid holder on holder.oid = a.usesysid and not holder.rolsuper
+                   where l.locktype = 'object' and l.classid = 'pg_catalog.pg_authid'::pg_catalog.regclass
+                     and l.objid = (select oid from pg_catalog.pg_authid where rolname = $1::text::name)";
+        client.execute(end, &[&role.as_str()]).await.map(drop).map_err(EngineError::refused(doing))
     }
 
     /// Takes back what a role was granted in other databases of ours.
@@ -109,7 +148,7 @@ impl Engine {
             )
             .await
             .map_err(EngineError::refused(doing.clone()))?;
-        let revoke = format!("DROP OWNED BY {role}");
+        let revoke = format!("SET LOCAL lock_timeout = '10s'; DROP OWNED BY {role}");
         for row in rows {
             let (database, open) = (Ident::new(row.get("name"))?, row.get::<_, bool>("open"));
             if !matches!(self.place(&database).await?, Place::Ours(_)) {

@@ -8,6 +8,9 @@ use crate::domain::branch::AppliedMigration;
 use crate::domain::failure::{Failure, FailureKind, STATEMENT_LIMIT, excerpt};
 use crate::domain::sql::{failing_statement, line_and_column};
 
+/// The longest message, detail, hint or context that is kept, in characters: a pull request's SQL can raise one of a gigabyte.
+const SAID_LIMIT: usize = 8_000;
+
 /// Why a replay, a seed or a read of a branch ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
@@ -56,12 +59,13 @@ impl Script<'_> {
             Some(ErrorPosition::Original(position)) => Some(*position),
             Some(ErrorPosition::Internal { .. }) | None => None,
         };
-        let mut failure = self.at_statement(error.message(), completed, position);
+        let said = |text: &str| excerpt(text, SAID_LIMIT);
+        let mut failure = self.at_statement(&said(error.message()), completed, position);
         failure.sqlstate = Some(error.code().code().to_owned());
-        failure.detail = error.detail().map(str::to_owned);
-        failure.context = error.where_().map(str::to_owned);
+        failure.detail = error.detail().map(said);
+        failure.context = error.where_().map(said);
         let own = hints::hint(error.code().code(), self.text, error.message());
-        failure.hint = error.hint().or(own).map(str::to_owned);
+        failure.hint = error.hint().or(own).map(said);
         failure
     }
 

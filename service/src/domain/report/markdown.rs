@@ -19,8 +19,10 @@ pub(super) fn cell(text: &str) -> String {
 /// A fenced block whose fence no line of the text can close.
 pub(super) fn fenced(language: &str, text: &str) -> String {
     let fence = "`".repeat(longest_run(text, '`').max(2) + 1);
-    let shown: String =
-        text.trim_end().chars().map(|c| if c == '\0' { '\u{fffd}' } else { visible(c) }).collect();
+    // Escape sequences would act in the terminal of whoever reads it there.
+    let harmless =
+        |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { visible(c) };
+    let shown: String = text.trim_end().replace("\r\n", "\n").chars().map(harmless).collect();
     format!("{fence}{language}\n{shown}\n{fence}\n")
 }
 
