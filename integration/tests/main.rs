@@ -6,6 +6,7 @@ mod containers;
 mod crash;
 mod layers;
 mod operate;
+mod hostile;
 mod prisma;
 mod reports;
 mod samples;
