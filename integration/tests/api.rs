@@ -6,6 +6,7 @@ mod previews;
 mod tokens;
 
 use anyhow::{Context, Result, ensure};
+pub use commands::run;
 use http::Method;
 use integration::git::Change;
 use integration::github::NewPullRequest;
@@ -158,6 +159,8 @@ async fn the_description_lists_every_route() -> Result<()> {
         (branch.to_owned(), vec!["get", "post", "patch", "delete"]),
         (format!("{branch}/reset"), vec!["post"]),
         (format!("{branch}/events"), vec!["get"]),
+        (format!("{branch}/forks"), vec!["get", "post"]),
+        ("/api/v1/forks/{id}".to_owned(), vec!["delete"]),
         ("/api/v1/branches".to_owned(), vec!["get"]),
         ("/api/v1/tokens".to_owned(), vec!["get", "post"]),
         ("/api/v1/tokens/{id}".to_owned(), vec!["delete"]),

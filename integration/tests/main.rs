@@ -7,6 +7,7 @@ mod crash;
 mod layers;
 mod operate;
 mod hostile;
+mod forks;
 mod prisma;
 mod reports;
 mod samples;

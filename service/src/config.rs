@@ -2,6 +2,7 @@
 //! what is wrong and an example.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 mod forms;
 mod limits;
@@ -60,6 +61,10 @@ pub struct ServeArgs {
     /// Disk space for layers; what is used least goes first, but for what open pull requests need
     #[arg(long, env = "OFFSHOOT_LAYER_BUDGET", default_value_t = LAYER_BUDGET, value_name = "SIZE")]
     pub layer_budget: ByteSize,
+
+    /// For how long a fork may be asked for at most
+    #[arg(long, env = "OFFSHOOT_FORK_TTL_LIMIT", default_value = "24h", value_parser = humantime::parse_duration, value_name = "DURATION")]
+    pub fork_ttl_limit: Duration,
 
     #[command(flatten)]
     pub databases: DatabaseArgs,

@@ -152,6 +152,7 @@ impl Service {
             public_url,
             bootstrap: args.administrator_token()?,
             figures: recorder.clone(),
+            fork_ttl_limit: args.fork_ttl_limit,
             proxies: args.trusted_proxies.as_slice().into(),
             limits: Arc::default(),
             stopping: shutdown.clone(),

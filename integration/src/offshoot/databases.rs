@@ -88,12 +88,16 @@ impl Offshoot {
             )
             .await?,
             known_databases: names(
-                "select database_name as name from instances union select database_name from layers where complete",
+                "select database_name as name from instances union select database_name from layers where complete \
+                 union select database_name from snapshots where complete \
+                 union select database_name from forks where state in ('spare', 'live')",
             )
             .await?,
             known_roles: names(
                 "select role_name as name from instances union select owner_role from layers where complete \
-                 union select database_name || '_ro' from instances where state in ('live', 'spare')",
+                 union select database_name || '_ro' from instances where state in ('live', 'spare') \
+                 union select owner_role from snapshots where complete \
+                 union select database_name from forks where state in ('spare', 'live')",
             )
             .await?,
         })

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::shop::{SHOP, column, migration};
 use crate::world::World;
 
-async fn run(world: &World, arguments: &[&str]) -> Result<(i32, String, String)> {
+pub async fn run(world: &World, arguments: &[&str]) -> Result<(i32, String, String)> {
     let output: Output = world.offshoot.command(arguments).output().await?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let code = output.status.code().context("it was ended by a signal")?;

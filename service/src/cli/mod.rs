@@ -6,6 +6,7 @@ mod client;
 #[cfg(feature = "demo")]
 mod demo;
 mod doctor;
+mod fork;
 mod preview;
 mod print;
 mod secret;
@@ -40,6 +41,9 @@ enum Command {
     /// Look at branches and change them
     #[command(subcommand)]
     Branch(branch::Command),
+    /// Fork a branch for a test run
+    #[command(subcommand)]
+    Fork(fork::Command),
     /// Make, list and revoke the API's tokens
     #[command(subcommand)]
     Token(token::Command),
@@ -112,6 +116,7 @@ pub async fn run() -> ExitCode {
         Command::Preview(args) => preview::run(args).await,
         Command::Url(args) => url::run(args).await,
         Command::Branch(command) => branch::run(command).await,
+        Command::Fork(command) => fork::run(command).await,
         Command::Token(command) => token::run(command).await,
         Command::Audit(command) => audit::run(command).await,
         Command::Secret(command) => secret::run(command).await,

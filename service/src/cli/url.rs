@@ -73,7 +73,7 @@ pub(super) async fn run(args: Args) -> Result<Exit, Stop> {
     }
 }
 
-fn is_worth_waiting(status: StatusCode) -> bool {
+pub(super) fn is_worth_waiting(status: StatusCode) -> bool {
     let passing =
         [StatusCode::ACCEPTED, StatusCode::NOT_FOUND, StatusCode::LOCKED, StatusCode::TOO_MANY_REQUESTS];
     passing.contains(&status) || status.is_server_error()
@@ -110,7 +110,7 @@ fn never_came(args: &Args, problem: &str) -> Stop {
 }
 
 /// The failing migration with its place and statement, as the pull request shows it.
-fn failed(problem: &Value, text: String) -> Stop {
+pub(super) fn failed(problem: &Value, text: String) -> Stop {
     let part = |name: &str| problem.get(name).and_then(Value::as_str);
     let mut text = text;
     for (label, part) in [("statement", part("statement")), ("hint", part("hint"))] {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::branch::BranchId;
 use super::ids::{InvalidId, Oid, PullId};
 use super::layer::LayerKey;
 
@@ -20,6 +21,8 @@ pub enum Job {
     FollowBase { repository: i64, tip: Oid },
     /// Bring the number of a layer's spares to what its pool should hold.
     RefillPool(LayerKey),
+    /// Make the forks of a branch that are wanted, and keep some spare ones.
+    FillForks(BranchId),
     /// Drop the databases and roles that are no longer wanted.
     EmptyTrash,
     /// Compare the store, the branch server and GitHub, and mend what differs.
@@ -43,7 +46,9 @@ impl Lane {
     /// The kinds of its jobs.
     pub fn kinds(self) -> &'static [&'static str] {
         match self {
-            Self::Foreground => &["reconcile_pull", "report_pull", "sync_repository", "sync_installation"],
+            Self::Foreground => {
+                &["reconcile_pull", "fill_forks", "report_pull", "sync_repository", "sync_installation"]
+            }
             Self::Background => {
                 &["follow_base", "refill_pool", "empty_trash", "sweep", "trim_layers", "check_layer"]
             }
@@ -79,6 +84,7 @@ impl Job {
             Self::SyncInstallation(_) => "sync_installation",
             Self::FollowBase { .. } => "follow_base",
             Self::RefillPool(_) => "refill_pool",
+            Self::FillForks(_) => "fill_forks",
             Self::EmptyTrash => "empty_trash",
             Self::Sweep => "sweep",
             Self::TrimLayers => "trim_layers",
@@ -93,6 +99,7 @@ impl Job {
             Self::SyncRepository(id) | Self::SyncInstallation(id) => id.to_string(),
             Self::FollowBase { repository, tip } => format!("{repository}@{tip}"),
             Self::RefillPool(layer) => layer.to_string(),
+            Self::FillForks(branch) => branch.to_string(),
             Self::EmptyTrash | Self::Sweep | Self::TrimLayers | Self::CheckLayer => String::new(),
         }
     }
@@ -102,6 +109,8 @@ impl Job {
         match self {
             Self::ReconcilePull(_) => 0,
             Self::ReportPull(_) => 5,
+            // A test run waits for it.
+            Self::FillForks(_) => 3,
             Self::SyncRepository(_) | Self::SyncInstallation(_) => 10,
             Self::FollowBase { .. } => 15,
             Self::RefillPool(_) => 16,
@@ -126,6 +135,9 @@ impl Job {
                 Self::FollowBase { repository, tip: Oid::from_str(tip)? }
             }
             "refill_pool" => Self::RefillPool(LayerKey::recorded(subject)),
+            "fill_forks" => {
+                Self::FillForks(subject.parse().map_err(|_| InvalidId::new(subject, "a branch's number"))?)
+            }
             "empty_trash" => Self::EmptyTrash,
             "sweep" => Self::Sweep,
             "trim_layers" => Self::TrimLayers,
@@ -156,6 +168,7 @@ mod tests {
             Job::SyncInstallation(5),
             Job::FollowBase { repository: 77, tip },
             Job::RefillPool(LayerKey::recorded("ab".repeat(32))),
+            Job::FillForks(12),
             Job::EmptyTrash,
             Job::Sweep,
             Job::TrimLayers,

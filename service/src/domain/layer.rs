@@ -5,8 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::branch::BranchId;
 use super::chain::Chain;
-use super::seed::SeedDigest;
+use super::seed::{SeedDigest, SeedOn};
 
 /// The hash that addresses a layer: 64 lower-case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,6 +46,34 @@ pub struct LayerContent<'a> {
     pub chain: &'a Chain,
     /// The seed run after the chain, if any.
     pub seed: Option<&'a SeedDigest>,
+}
+
+/// What decides what forks of a branch begin with: its ready state. It is no layer of any base, and its key is never one's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotContent<'a> {
+    /// Forks of one branch trust each other, and no others.
+    pub branch: BranchId,
+    /// Of the base's layer, with its seed.
+    pub base: &'a LayerKey,
+    /// The base's migrations and the head's own, as replayed.
+    pub chain: &'a Chain,
+    /// The head's seeds, if any, and when they are run.
+    pub seed: Option<&'a SeedDigest>,
+    pub seed_on: SeedOn,
+}
+
+impl SnapshotContent<'_> {
+    pub fn key(&self) -> LayerKey {
+        let content = serde_json::json!({
+            "format": 1,
+            "snapshot_of": self.branch,
+            "base": self.base,
+            "chain": self.chain,
+            "seed": self.seed,
+            "seed_on": self.seed_on,
+        });
+        LayerKey(hex::encode(Sha256::digest(content.to_string())))
+    }
 }
 
 impl LayerContent<'_> {

@@ -11,6 +11,7 @@ pub mod detect;
 pub mod failure;
 pub mod findings;
 pub mod fingerprint;
+pub mod fork;
 pub mod github_json;
 pub mod ids;
 pub mod job;

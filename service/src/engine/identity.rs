@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 const FORMAT: u8 = 1;
 
 /// Names that Offshoot gives begin with one of these, but for a published branch's.
-const PREFIXES: [&str; 3] = [INSTANCE_PREFIX, TRASH_PREFIX, "offshoot_layer_"];
+const PREFIXES: [&str; 4] = [INSTANCE_PREFIX, TRASH_PREFIX, FORK_PREFIX, "offshoot_layer_"];
 const INSTANCE_PREFIX: &str = "offshoot_instance_";
 const TRASH_PREFIX: &str = "offshoot_trash_";
+const FORK_PREFIX: &str = "offshoot_fork_";
 
 /// The database and role of an instance until it is published or frozen. The id is a UUID's text or as short.
 pub fn instance_name(id: &str) -> String {
@@ -23,6 +24,11 @@ pub fn trash_name(id: &str) -> String {
 /// The same of an instance whose branch was closed.
 pub fn retired_name(id: &str) -> String {
     format!("{TRASH_PREFIX}{id}_gone")
+}
+
+/// The database and role of a fork, from the first to the last.
+pub fn fork_name(id: &str) -> String {
+    format!("{FORK_PREFIX}{id}")
 }
 
 /// A database's identity: design invariant 4 for a branch, and the same idea for the rest.

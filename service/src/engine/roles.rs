@@ -12,7 +12,7 @@ use super::{Engine, Limits};
 use crate::secret::Secret;
 
 /// What no role of a pull request may ever have.
-const UNPRIVILEGED: &str = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS";
+pub(super) const UNPRIVILEGED: &str = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS";
 
 /// The group of all readers: what a branch's role makes, they may read, and none of them can connect to another's database.
 /// Not `pg_read_all_data`, which reads the server's passwords as well.

@@ -16,7 +16,8 @@ impl Worker {
         let trash = instances::all_trash(&client).await?;
         drop(client);
         let drops = stream::iter(trash).map(|instance| self.throw_away(instance));
-        drops.buffer_unordered(AT_ONCE).try_collect::<()>().await
+        drops.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        self.end_forks().await
     }
 
     async fn throw_away(&self, instance: Instance) -> Result<(), JobError> {

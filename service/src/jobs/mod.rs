@@ -3,7 +3,9 @@
 pub mod absorb;
 mod check_layer;
 mod empty_trash;
+mod end_forks;
 mod error;
+mod fill_forks;
 mod follow_base;
 mod follow_template;
 pub mod prepare;
@@ -55,6 +57,7 @@ impl Handler for Worker {
             Job::SyncInstallation(installation) => self.sync_installation(installation, claim).await,
             Job::FollowBase { repository, tip } => self.follow_base(repository, &tip).await,
             Job::RefillPool(layer) => self.refill_pool(&layer).await,
+            Job::FillForks(branch) => self.fill_forks(branch).await,
             Job::EmptyTrash => self.empty_trash().await,
             Job::Sweep => self.sweep().await,
             Job::TrimLayers => self.trim_layers().await,

@@ -10,7 +10,7 @@ use crate::domain::job::Job;
 use crate::domain::state::BranchState;
 use crate::engine::{DatabaseRecord, InstanceNames, Subject};
 use crate::store::branches::{self, Change};
-use crate::store::{Store, StoreError, audit, deliveries, instances, jobs, layers, pulls, repositories};
+use crate::store::{Store, StoreError, audit, deliveries, forks, instances, jobs, layers, pulls, repositories, snapshots};
 
 /// What the name of an instance's reader has more than its role's.
 const READER: &str = "_ro";
@@ -93,6 +93,8 @@ impl Worker {
         let mut known: HashSet<String> = HashSet::new();
         known.extend(instances::all(&client).await?.into_iter().map(|instance| instance.names.database));
         known.extend(layers::all(&client).await?.into_iter().map(|layer| layer.database_name));
+        known.extend(snapshots::names(&client).await?);
+        known.extend(forks::names(&client).await?);
         known.extend(branches::live_names(&client).await?);
         Ok(known)
     }

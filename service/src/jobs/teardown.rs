@@ -42,6 +42,7 @@ impl Worker {
             }
             instances::trash(&client, &instance.id, &recorded_names(&retired)).await?;
         }
+        self.remove_forks(branch.id).await?;
         let change = Change { reason: branch.reason.clone(), ..Change::default() };
         branches::transition(&client, branch.id, BranchState::Deleted, &change).await?;
         jobs::enqueue(&client, &Job::EmptyTrash).await?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
 
 use crate::domain::ids::PullId;
 use crate::domain::job::Lane;
@@ -11,6 +12,7 @@ use crate::postgres::{ConnectError, Endpoint};
 
 const JOBS: &str = "offshoot_jobs";
 const BRANCHES: &str = "offshoot_branches";
+const FORKS: &str = "offshoot_forks";
 
 /// What was announced. It only wakes: what there is to do, the tables say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub enum Event {
     Job(Lane),
     /// A branch of this pull request changed.
     Branch(PullId),
+    /// A fork that somebody waits for was made, or will not be.
+    Fork(Uuid),
     /// The listener is connected, anew or for the first time: anything may have happened before.
     Connected,
 }
@@ -72,7 +76,7 @@ async fn listen(endpoint: Endpoint, events: broadcast::Sender<Event>) {
 /// Passes on what is announced until the session ends.
 async fn pass_on(endpoint: &Endpoint, events: &broadcast::Sender<Event>) -> Result<(), ConnectError> {
     let (client, mut notifications) = endpoint.connect_notified().await?;
-    let listening = client.batch_execute(&format!("listen {JOBS}; listen {BRANCHES}")).await;
+    let listening = client.batch_execute(&format!("listen {JOBS}; listen {BRANCHES}; listen {FORKS}")).await;
     listening.map_err(|source| ConnectError::Refused { server: endpoint.address(), source })?;
     // Nobody may be subscribed, and then nobody misses it.
     _ = events.send(Event::Connected);
@@ -88,6 +92,7 @@ fn event_of(channel: &str, payload: &str) -> Option<Event> {
     match channel {
         JOBS => Lane::of_kind(payload).map(Event::Job),
         BRANCHES => payload.parse().ok().map(Event::Branch),
+        FORKS => payload.parse().ok().map(Event::Fork),
         _ => None,
     }
 }
@@ -103,6 +108,8 @@ mod tests {
         assert_eq!(event_of("offshoot_jobs", "make_coffee"), None);
         assert_eq!(event_of("offshoot_branches", "7#42"), Some(Event::Branch(pull)));
         assert_eq!(event_of("offshoot_branches", "hello"), None);
+        let fork = Uuid::new_v4();
+        assert_eq!(event_of("offshoot_forks", &fork.to_string()), Some(Event::Fork(fork)));
         assert_eq!(event_of("another", "7#42"), None);
     }
 }

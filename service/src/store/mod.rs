@@ -8,6 +8,7 @@ pub mod branches;
 pub mod deliveries;
 mod error;
 pub mod figures;
+pub mod forks;
 pub mod instances;
 pub mod jobs;
 pub mod layer_checks;
@@ -24,6 +25,7 @@ pub mod retention;
 mod schema;
 pub mod sealed;
 pub mod sessions;
+pub mod snapshots;
 pub mod templates;
 #[cfg(test)]
 pub(crate) mod test_support;

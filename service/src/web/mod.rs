@@ -46,6 +46,8 @@ pub struct App {
     pub public_url: Arc<str>,
     /// The bootstrap administrator's token, if one is set.
     pub bootstrap: Option<Secret>,
+    /// For how long a fork may be asked for at most.
+    pub fork_ttl_limit: Duration,
     pub figures: PrometheusHandle,
     /// The proxies that are believed where a request comes from.
     pub proxies: Arc<[Network]>,

@@ -87,6 +87,7 @@ impl Stage {
             layer_budget: crate::config::LAYER_BUDGET,
             pool_size: DEMO_SPARES,
             pool_max: DEMO_SPARES,
+            fork_ttl_limit: Duration::from_secs(24 * 3600),
             databases: DatabaseArgs::embedded(directory.join("data"), args.postgres_bin.clone()),
             github: GithubArgs {
                 github_api_url: Some(github.url().to_owned()),

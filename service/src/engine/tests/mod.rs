@@ -2,6 +2,7 @@
 
 mod clones;
 mod fingerprints;
+mod forks;
 mod instances;
 mod layers;
 mod replays;

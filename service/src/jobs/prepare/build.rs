@@ -126,7 +126,7 @@ impl Preparer<'_> {
         Ok(Acquired { access: names.access(&credentials.password), id, names })
     }
 
-    async fn take_steps(
+    pub(super) async fn take_steps(
         &self,
         order: &Order<'_>,
         access: &Access,

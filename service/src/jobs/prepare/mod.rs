@@ -9,6 +9,7 @@ pub(super) use held::{instance_names as held_names, recorded_names};
 mod layer;
 mod outcome;
 mod run;
+mod snapshot;
 
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,7 @@ use outcome::Work;
 use layer::ensure_base;
 pub use layer::ensure_layer;
 pub(super) use layer::{create_instance, names as layer_names, template_key};
+pub use snapshot::Frozen;
 
 /// What preparing needs.
 #[derive(Debug, Clone, Copy)]

@@ -4,6 +4,8 @@ mod audit;
 mod branch;
 mod branches;
 mod document;
+mod fork_wait;
+mod forks;
 mod openapi;
 mod tokens;
 mod wait;
@@ -23,6 +25,8 @@ pub(super) fn routes() -> Router<App> {
         .route(&format!("{BRANCH}/reset"), axum::routing::post(branch::reset))
         .route(&format!("{BRANCH}/events"), get(wait::events))
         .route("/api/v1/audit", get(audit::list))
+        .route(&format!("{BRANCH}/forks"), get(forks::list).post(forks::create))
+        .route("/api/v1/forks/{id}", delete(forks::delete))
         .route("/api/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/api/v1/tokens/{id}", delete(tokens::revoke))
         .route("/api/openapi.json", get(openapi::document))

@@ -16,6 +16,9 @@ use utoipa::{Modify, OpenApi};
         super::branch::remove,
         super::wait::events,
         super::audit::list,
+        super::forks::create,
+        super::forks::list,
+        super::forks::delete,
         super::tokens::create,
         super::tokens::list,
         super::tokens::revoke

@@ -71,7 +71,12 @@ async fn about(events: &mut tokio::sync::broadcast::Receiver<Event>, pull: Optio
 }
 
 /// The last branch of a pull request's database. One that a reopened pull request left behind is none.
-async fn find(app: &App, repository: &RepositoryName, number: i32, which: &Which) -> Result<Found, Problem> {
+pub(super) async fn find(
+    app: &App,
+    repository: &RepositoryName,
+    number: i32,
+    which: &Which,
+) -> Result<Found, Problem> {
     let client = app.store.client().await?;
     let Some(known) = repositories::find_by_name(&client, repository).await? else { return Ok(None) };
     let pull = PullId { repository: known.facts.github_id, number };
