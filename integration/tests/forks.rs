@@ -190,7 +190,8 @@ async fn forks_are_made_listed_and_deleted_from_a_shell() -> Result<()> {
     ensure!(code == 0 && list.contains(&text("id")) && !list.contains("postgres://"), "{list}");
     ensure!(run(&["fork", "delete", &text("id")]).await?.0 == 0, "delete");
     ensure!(run(&["fork", "delete", &text("id")]).await?.0 == 2, "delete what is gone");
-    let never = [&["fork", "create"], &one[..], &["--sha", &"0".repeat(40), "--wait", "1s"]].concat();
+    let unknown = "0".repeat(40);
+    let never = [&["fork", "create"], &one[..], &["--sha", &unknown, "--wait", "1s"]].concat();
     ensure!(run(&never).await?.0 == 3, "a commit that never comes");
     let bad = world.push(&branch, &[migration("20260202000000_bad", "select nothing_here;\n")])?;
     let failing = [&["fork", "create"], &one[..], &["--sha", &bad]].concat();

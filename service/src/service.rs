@@ -104,6 +104,7 @@ fn engine_settings(args: &DatabaseArgs, control: &Secret) -> anyhow::Result<Engi
 /// A service that runs.
 pub struct Service {
     servers: Servers,
+    listener: Arc<Listener>,
     address: SocketAddr,
     shutdown: CancellationToken,
     tasks: tokio::task::JoinSet<anyhow::Result<()>>,
@@ -163,7 +164,7 @@ impl Service {
         let mut tasks = tokio::task::JoinSet::new();
         let serving = web::serve(socket, router, shutdown.clone());
         tasks.spawn(async { anyhow::Ok(serving.await) });
-        tasks.spawn(work(worker, listener, shutdown.clone()));
+        tasks.spawn(work(worker, listener.clone(), shutdown.clone()));
         tasks.spawn(calibrate_clones(servers.engine.clone(), shutdown.clone()));
         let (store, engine) = (servers.store.clone(), servers.engine.clone());
         let figures = Figures { store, engine, github, recorder }.keep(shutdown.clone());
@@ -177,7 +178,7 @@ impl Service {
         jobs::enqueue(&client, &Job::Sweep).await?;
         drop(client);
         tracing::info!(%address, "serving");
-        Ok(Self { servers, address, shutdown, tasks, scheduler })
+        Ok(Self { servers, listener, address, shutdown, tasks, scheduler })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -210,6 +211,7 @@ impl Service {
             );
         }
         self.tasks.shutdown().await;
+        self.listener.end();
         self.servers.stop().await
     }
 }

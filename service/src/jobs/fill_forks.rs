@@ -91,6 +91,8 @@ impl Worker {
         }
         let snapshot = match standing {
             Some(snapshot) if self.stands(&snapshot).await? => snapshot,
+            // Spares alone are no reason to freeze anything.
+            _ if demand.wanted == 0 => return Ok(()),
             _ => match self.freeze(forked, stop).await? {
                 Frozen::Snapshot(snapshot) => snapshot,
                 Frozen::Unrepeatable(why) => {

@@ -36,14 +36,19 @@ const RECONNECT_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Listener {
     events: broadcast::Sender<Event>,
-    _task: AbortOnDropHandle<()>,
+    task: AbortOnDropHandle<()>,
 }
 
 impl Listener {
     pub(super) fn start(endpoint: Endpoint) -> Self {
         let (events, _) = broadcast::channel(BACKLOG);
         let task = tokio::spawn(listen(endpoint, events.clone()));
-        Self { events, _task: AbortOnDropHandle::new(task) }
+        Self { events, task: AbortOnDropHandle::new(task) }
+    }
+
+    /// Ends the session, so that the server can stop without cutting it off; nothing is announced any more.
+    pub fn end(&self) {
+        self.task.abort();
     }
 
     /// All that is announced from now on. Subscribe first and look at the tables then, so that nothing falls between.
