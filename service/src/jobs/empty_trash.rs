@@ -7,7 +7,7 @@ use super::{JobError, Worker};
 use crate::store::instances::{self, Instance};
 
 /// Databases dropped at the same time: each waits for a checkpoint, and those that wait together share one.
-const AT_ONCE: usize = 4;
+pub(super) const AT_ONCE: usize = 4;
 
 impl Worker {
     pub(super) async fn empty_trash(&self) -> Result<(), JobError> {

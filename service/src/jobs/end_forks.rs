@@ -1,13 +1,15 @@
 //! Drops forks that nobody needs any more, and the snapshots that none is left of.
 
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::empty_trash::AT_ONCE;
 use super::{JobError, Worker};
-use crate::domain::branch::BranchId;
 use crate::engine::{InstanceNames, LayerNames};
 use crate::store::forks::{self, Fork};
 use crate::store::snapshots::{self, Snapshot};
 
 impl Worker {
-    /// Forks whose time is over, spares of states that are past, and what of these was left undone.
+    /// Forks whose time or whose branch is over, and spares of states that are past.
     pub(super) async fn end_forks(&self) -> Result<(), JobError> {
         let client = self.store.client().await?;
         forks::give_up(&client).await?;
@@ -15,7 +17,8 @@ impl Worker {
         forks::drain(&client).await?;
         let trash = forks::all_trash(&client).await?;
         drop(client);
-        self.drop_forks(&trash).await?;
+        let drops = stream::iter(trash).map(|fork| self.drop_fork(fork));
+        drops.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
         let client = self.store.client().await?;
         let unused = snapshots::unused(&client).await?;
         forks::prune(&client).await?;
@@ -29,29 +32,11 @@ impl Worker {
         Ok(())
     }
 
-    /// All forks of a branch that is being removed, and what they were made from.
-    pub(super) async fn remove_forks(&self, branch: BranchId) -> Result<(), JobError> {
+    async fn drop_fork(&self, fork: Fork) -> Result<(), JobError> {
+        self.engine.discard(&InstanceNames::of(&fork.database_name)?).await?;
         let client = self.store.client().await?;
-        forks::condemn(&client, branch).await?;
-        let trash = forks::trash_of(&client, branch).await?;
-        drop(client);
-        self.drop_forks(&trash).await?;
-        let client = self.store.client().await?;
-        let snapshots = snapshots::of_branch(&client, branch).await?;
-        drop(client);
-        for snapshot in &snapshots {
-            self.drop_snapshot(snapshot).await?;
-        }
-        Ok(())
-    }
-
-    async fn drop_forks(&self, trash: &[Fork]) -> Result<(), JobError> {
-        for fork in trash {
-            self.engine.discard(&InstanceNames::of(&fork.database_name)?).await?;
-            let client = self.store.client().await?;
-            forks::dropped(&client, fork.id).await?;
-            tracing::debug!(branch = fork.branch, fork = %fork.id.simple(), "dropped a fork");
-        }
+        forks::dropped(&client, fork.id).await?;
+        tracing::debug!(branch = fork.branch, fork = %fork.id.simple(), "dropped a fork");
         Ok(())
     }
 

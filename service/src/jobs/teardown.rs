@@ -7,6 +7,7 @@ use crate::domain::job::Job;
 use crate::domain::state::BranchState;
 use crate::engine::InstanceNames;
 use crate::store::branches::{self, Change};
+use crate::store::forks;
 use crate::store::instances::{self, InstanceState};
 use crate::store::jobs;
 
@@ -42,7 +43,7 @@ impl Worker {
             }
             instances::trash(&client, &instance.id, &recorded_names(&retired)).await?;
         }
-        self.remove_forks(branch.id).await?;
+        forks::condemn(&client, branch.id).await?;
         let change = Change { reason: branch.reason.clone(), ..Change::default() };
         branches::transition(&client, branch.id, BranchState::Deleted, &change).await?;
         jobs::enqueue(&client, &Job::EmptyTrash).await?;

@@ -20,7 +20,7 @@ use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-pub use ending::{all_trash, condemn, discard, drain, dropped, expire, give_up, names, prune, trash_of};
+pub use ending::{all_trash, condemn, discard, drain, dropped, expire, give_up, names, prune};
 pub use filling::{Commission, accept, demand, is_filling, leftovers, made, refuse, release, spare};
 
 use super::StoreError;

@@ -5,7 +5,6 @@ use tokio_postgres::Row;
 
 use super::StoreError;
 use super::query::{FromRow, get, query};
-use crate::domain::branch::BranchId;
 use crate::domain::fork::Origin;
 use crate::domain::layer::LayerKey;
 
@@ -122,15 +121,6 @@ pub async fn unused(client: &impl GenericClient) -> Result<Vec<Snapshot>, StoreE
         ),
     )
     .all(client, &[])
-    .await
-}
-
-pub async fn of_branch(client: &impl GenericClient, branch: BranchId) -> Result<Vec<Snapshot>, StoreError> {
-    query(
-        "list a branch's snapshots",
-        concat!("select ", columns!(), " from snapshots where branch = $1 order by key"),
-    )
-    .all(client, &[&branch])
     .await
 }
 

@@ -75,20 +75,6 @@ pub async fn all_trash(client: &impl GenericClient) -> Result<Vec<Fork>, StoreEr
     .await
 }
 
-/// The same of one branch.
-pub async fn trash_of(client: &impl GenericClient, branch: BranchId) -> Result<Vec<Fork>, StoreError> {
-    query(
-        "list a branch's forks to drop",
-        concat!(
-            "select ",
-            columns!(),
-            " from forks where branch = $1 and state = 'trash' order by created_at, id"
-        ),
-    )
-    .all(client, &[&branch])
-    .await
-}
-
 /// Records that nothing is left of a fork.
 pub async fn dropped(client: &impl GenericClient, id: Uuid) -> Result<(), StoreError> {
     query(

@@ -123,7 +123,7 @@ async fn a_snapshot_goes_after_the_last_fork_that_was_made_from_it() {
     branches::transition(&client, branch.id, BranchState::Deleting, &Change::default()).await.unwrap();
     condemn(&client, branch.id).await.unwrap();
     assert!(!is_filling(&client, spare.id).await.unwrap());
-    assert_eq!(trash_of(&client, branch.id).await.unwrap()[0].id, spare.id);
+    assert_eq!(all_trash(&client).await.unwrap()[0].id, spare.id);
     assert!(snapshots::unused(&client).await.unwrap().is_empty());
     dropped(&client, spare.id).await.unwrap();
     assert!(names(&client).await.unwrap().is_empty());
