@@ -13,12 +13,11 @@ use crate::domain::chain::Chain;
 use crate::domain::failure::Failure;
 use crate::domain::fork::Origin;
 use crate::domain::layer::{LayerKey, SnapshotContent};
-use crate::domain::plan::{Decision, Held, Start};
-use crate::domain::seed::SeedDigest;
+use crate::domain::plan::{Decision, Held, LayerAtHand, Start};
+use crate::domain::seed::{SeedDigest, SeedFile};
 use crate::engine::{Identity, InstanceNames, InstanceSpec, LayerNames, Source, Subject};
 use crate::jobs::JobError;
 use crate::secret::Secret;
-use crate::store::layers;
 use crate::store::snapshots::{self, Snapshot};
 
 /// What forks can be cloned from.
@@ -122,13 +121,12 @@ impl Preparer<'_> {
         let mut work = Work::new(&wanted, Vec::new(), Duration::ZERO);
         let layer = match &build.start {
             Start::Empty => None,
-            Start::Layer(key) => {
-                let client = self.store.client().await?;
-                let gone = || JobError::Retry(anyhow::anyhow!("the layer {key} was dropped meanwhile"));
-                let layer = layers::find(&client, key).await?.ok_or_else(gone)?;
-                work.came_with(layer.chain.len());
-                work.seeded.clone_from(&layer.seeded);
-                Some(layer::names(&layer)?)
+            Start::Layer(LayerAtHand { key, chain, seeded }) => {
+                work.came_with(chain.len());
+                if *seeded {
+                    work.seeded = order.database.base.seeds.iter().map(SeedFile::seeded).collect();
+                }
+                Some(LayerNames::of(key)?)
             }
         };
         let (password, reader_password) = (Secret::generate(), Secret::generate());
