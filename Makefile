@@ -11,6 +11,9 @@ POSTGRES := $(CURDIR)/.tools/postgresql/18/bin
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # EXIT=1 ends the demo when its story is told instead of leaving the dashboard up.
 EXIT ?=
+# What of the benchmarks is measured, and whether only a few runs are.
+ONLY ?=
+QUICK ?=
 
 .PHONY: help
 help: ## this list
@@ -52,6 +55,17 @@ test-tools:
 	@scripts/stage "mkfs.xfs" scripts/setup storage
 	@scripts/stage "Docker" scripts/setup docker
 	@scripts/stage "images" scripts/setup images 18 15
+
+# QUICK=1 leaves docs/ alone: a few runs prove only that measuring works.
+.PHONY: bench
+bench: ## measure the release binary beside its rivals and write docs/benchmarks.md (ONLY=ready,forks; QUICK=1 for a try)
+	@scripts/setup postgres 18
+	@scripts/setup node-tools
+	@[[ $$EUID -ne 0 ]] || scripts/setup storage
+	@cargo build --locked --release --package offshoot
+	@cargo build --locked --release --package benchmarks
+	@OFFSHOOT_POSTGRES_BIN="$(POSTGRES)" "$(TARGET_DIR)/release/benchmarks" $(if $(ONLY),--only $(ONLY)) \
+		$(if $(QUICK),--quick --docs "$(TARGET_DIR)/bench") "$(TARGET_DIR)/release/offshoot"
 
 .PHONY: lint
 lint: ## formatting and clippy, where a warning is an error

@@ -1,12 +1,17 @@
 //! Measures Offshoot from outside, each figure beside its rivals in the same run: `make bench`.
 
+mod ballast;
 mod bench;
 mod chain;
 mod figures;
 mod machine;
+mod page;
+mod pictures;
 mod results;
+mod sender;
 mod server;
 mod site;
+mod storage;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -53,6 +58,8 @@ async fn main() -> Result<()> {
             results.write(&path)?;
         }
     }
+    page::write(&results, &arguments.docs)?;
+    eprintln!("{} is written", arguments.docs.join("benchmarks.md").display());
     Ok(())
 }
 

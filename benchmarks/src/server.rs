@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::str::FromStr;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use futures_util::future::try_join_all;
 use integration::offshoot::connect;
 use tokio::process::Command;
 use tokio_postgres::{Client, Config};
+
+use crate::site::milliseconds;
 
 #[derive(Debug, Clone)]
 pub struct Server {
@@ -43,6 +47,33 @@ impl Server {
                    order by jsonb_array_length(chain) desc, created_at desc limit 1";
         let row = self.connect("postgres").await?.query_opt(sql, &[]).await?;
         Ok(row.context("the service has built no layer")?.get("database_name"))
+    }
+
+    /// Makes one database from a template in an administrator's session, and drops it again. How long making it took.
+    pub async fn timed_clone(&self, administrator: &Client, template: &str, how: &str) -> Result<f64> {
+        let began = Instant::now();
+        administrator
+            .batch_execute(&format!("CREATE DATABASE rival_clone TEMPLATE \"{template}\" {how}"))
+            .await?;
+        let elapsed = milliseconds(began.elapsed());
+        administrator.batch_execute("DROP DATABASE rival_clone").await?;
+        Ok(elapsed)
+    }
+
+    /// Makes so many databases from a template at once, each on a connection that is open already. How many a second.
+    pub async fn clones_at_once(&self, template: &str, count: usize) -> Result<f64> {
+        let sessions = try_join_all((0..count).map(|_| self.connect("postgres"))).await?;
+        let began = Instant::now();
+        let made = sessions.iter().enumerate().map(|(at, session)| async move {
+            let sql = format!("CREATE DATABASE rival_{at} TEMPLATE \"{template}\"");
+            session.batch_execute(&sql).await.context("make a rival's database")
+        });
+        try_join_all(made).await?;
+        let rate = count as f64 / began.elapsed().as_secs_f64();
+        for at in 0..count {
+            sessions[0].batch_execute(&format!("DROP DATABASE rival_{at}")).await?;
+        }
+        Ok(rate)
     }
 
     /// One of the server's client programs, which finds the server in its environment.

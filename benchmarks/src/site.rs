@@ -36,7 +36,7 @@ pub struct Site {
     pub offshoot: Offshoot,
     pub server: Server,
     http: reqwest::Client,
-    webhook_secret: String,
+    pub webhook_secret: String,
     pool_size: usize,
     has_pool: bool,
     _repositories: tempfile::TempDir,
@@ -47,7 +47,7 @@ pub struct Site {
 pub struct Opened {
     pub branch: BranchRef,
     pub sha: Sha,
-    webhook: bytes::Bytes,
+    pub webhook: bytes::Bytes,
 }
 
 /// How a pull request's branch became ready.
@@ -88,11 +88,6 @@ impl Site {
         Ok(Self { github, offshoot, server, http, webhook_secret, pool_size, has_pool, _repositories })
     }
 
-    /// Whether the service keeps spares at all.
-    pub fn has_pool(&self) -> bool {
-        self.has_pool
-    }
-
     /// Makes a repository of these files and lets a first pull request bring its template, and the pool, about.
     pub async fn repository(&self, name: &str, chain: &Chain, more: &[Change]) -> Result<String> {
         let files = [chain.changes(), more.to_vec()].concat();
@@ -108,9 +103,8 @@ impl Site {
     pub fn open(&self, repository: &str, head: &str, changes: &[Change]) -> Result<Opened> {
         let sha = self.github.push(repository, head, changes)?;
         let number = self.github.open_pull_request(&NewPullRequest::new(repository, "main", head))?;
-        let delivery = self.github.deliveries().pop().context("opening a pull request sends a webhook")?;
-        ensure!(delivery.action.as_deref() == Some("opened"), "the last webhook is {:?}", delivery.action);
-        Ok(Opened { branch: BranchRef::new(repository, number), sha, webhook: delivery.body })
+        let opened = Opened { branch: BranchRef::new(repository, number), sha, webhook: bytes::Bytes::new() };
+        self.last_webhook(&opened, "opened")
     }
 
     /// Delivers the webhook that waits, and waits until the branch is ready for the head.
@@ -146,7 +140,7 @@ impl Site {
             .header("X-Hub-Signature-256", signature(&self.webhook_secret, &opened.webhook))
             .body(opened.webhook.clone());
         let status = request.send().await.context("deliver a webhook")?.status();
-        ensure!(status.as_u16() == 202, "the webhook was answered {status}");
+        ensure!(status.is_success(), "the webhook was answered {status}");
         Ok(())
     }
 
@@ -161,26 +155,39 @@ impl Site {
         Ok(ready)
     }
 
-    /// Waits until no job is left and the pool is full.
+    /// Closes a pull request and lets the service hear of it.
+    pub async fn close(&self, opened: &Opened) -> Result<()> {
+        self.github.close(&opened.branch.repository, opened.branch.number)?;
+        self.deliver(&self.last_webhook(opened, "closed")?).await
+    }
+
+    /// The webhook that GitHub made last, for a pull request's head.
+    pub fn last_webhook(&self, of: &Opened, action: &str) -> Result<Opened> {
+        let delivery = self.github.deliveries().pop().context("GitHub made no webhook")?;
+        ensure!(delivery.action.as_deref() == Some(action), "the last webhook is {:?}", delivery.action);
+        Ok(Opened { webhook: delivery.body, ..of.clone() })
+    }
+
+    /// Waits until no job is left and every template has its spares.
     pub async fn settle(&self) -> Result<()> {
         self.offshoot.idle(LIMIT).await?;
         let client = self.server.connect("postgres").await?;
         let deadline = Instant::now() + LIMIT;
-        while self.has_pool {
-            let sql = "select count(*) from instances where state = 'spare'";
-            let spares: i64 = client.query_one(sql, &[]).await?.get(0);
-            if usize::try_from(spares)? >= self.pool_size {
-                break;
-            }
-            ensure!(Instant::now() < deadline, "the pool has {spares} of {} spares", self.pool_size);
+        let sql = "select not exists (select from templates where $1 > \
+                   (select count(*) from instances where state = 'spare' and layer = templates.layer)) as full";
+        let floor = i64::try_from(self.pool_size)?;
+        while self.has_pool && !client.query_one(sql, &[&floor]).await?.get::<_, bool>("full") {
+            ensure!(Instant::now() < deadline, "the pool is not full after {LIMIT:?}");
             tokio::time::sleep(POLL).await;
         }
         Ok(())
     }
 
-    /// Ends the service and checks its log.
-    pub async fn finish(self) -> Result<()> {
-        self.offshoot.finish(&self.github).await
+    /// Ends the service and says so if it logged any trouble: numbers that were taken then are to be doubted, not lost.
+    pub async fn finish(self) {
+        if let Err(error) = self.offshoot.finish(&self.github).await {
+            eprintln!("  the service did not end well: {error:#}");
+        }
     }
 }
 

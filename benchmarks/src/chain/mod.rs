@@ -32,7 +32,7 @@ pub struct Migration {
     pub sql: String,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Chain {
     pub migrations: Vec<Migration>,
 }

@@ -1,6 +1,14 @@
 //! The figures: what each measures, and what it claims of the numbers.
 
+pub mod burst;
+pub mod cow;
+pub mod forks;
+pub mod github;
 pub mod ready;
+pub mod replay;
+pub mod sizes;
+pub mod thousand;
+pub mod webhooks;
 
 use anyhow::Result;
 use futures_util::future::BoxFuture;
@@ -69,13 +77,28 @@ pub fn ms(value: f64) -> String {
     if value < 100.0 { format!("{value:.1} ms") } else { format!("{value:.0} ms") }
 }
 
+/// `12 MiB`, `1.02 GiB`
+pub fn mib(value: f64) -> String {
+    if value < 1_024.0 { format!("{value:.0} MiB") } else { format!("{:.2} GiB", value / 1_024.0) }
+}
+
 /// One number in proportion to another.
 pub fn ratio(above: Option<f64>, below: Option<f64>) -> Option<f64> {
     Some(above? / below?)
 }
 
-/// In the page's order.
-pub const ALL: &[Figure] = &[ready::FIGURE];
+/// Every figure, in the page's order.
+pub const ALL: &[Figure] = &[
+    ready::FIGURE,
+    github::FIGURE,
+    sizes::FIGURE,
+    cow::FIGURE,
+    replay::FIGURE,
+    burst::FIGURE,
+    thousand::FIGURE,
+    forks::FIGURE,
+    webhooks::FIGURE,
+];
 
 #[cfg(test)]
 mod tests {

@@ -66,7 +66,7 @@ fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
                 format!("{} of {runs}: {}", number + 1, last([&ours, &bare, &script, &cli])),
             );
         }
-        site.finish().await?;
+        site.finish().await;
         Ok(Outcome::Measured([vec![ours, bare, script, cli, engine], parts.to_vec()].concat()))
     }
     .boxed()

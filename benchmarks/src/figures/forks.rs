@@ -1,0 +1,142 @@
+//! Forks of a ready branch over HTTP: one after the other, and 64 at once.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, try_join_all};
+use integration::offshoot::{API_TOKEN, connect};
+use serde_json::Value;
+
+use super::{Claim, Figure, Outcome, ms, percent, ratio};
+use crate::bench::{Bench, progress};
+use crate::chain::Chain;
+use crate::results::{Measured, Series, Unit};
+use crate::site::{Opened, Plan, Site, milliseconds};
+
+const WARM: &str = "a fork over HTTP, warm";
+const AT_ONCE: &str = "forks over HTTP, 64 at once";
+const BARE: &str = "bare `CREATE DATABASE`, 64 at once";
+/// Between two warm ones, as between the tests of one run: time for the pool to make another.
+const PAUSE: Duration = Duration::from_millis(150);
+
+pub const FIGURE: Figure = Figure {
+    name: "forks",
+    title: "Forks for test runs",
+    method: "A ready branch and its own small pool of forks, begun by a first fork. A warm fork is one `POST …/branch/forks` to its answer with a \
+             URL, 150 ms after the one before, which is deleted meanwhile. Then 64 such calls at once, beside 64 sessions that \
+             make one database each from the same template at once.",
+    measure,
+    claims,
+};
+
+fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
+    async move {
+        let site = Site::start(bench, &Plan::default()).await?;
+        let repository = site.repository("forked", &Chain::generate(0), &[]).await?;
+        let opened = site.open(&repository, "change", &[Chain::one_more(0).change()])?;
+        site.ready(&opened).await?;
+        site.settle().await?;
+        let forks = Forks::new(&site, &opened)?;
+        let Some(first) = forks.make().await? else {
+            site.finish().await;
+            return Ok(Outcome::Skipped("this build of the service makes no forks".to_owned()));
+        };
+        // A URL that leads nowhere would be fast too.
+        drop(connect(first.url()?).await.context("connect to a fork")?);
+        forks.delete(&first).await?;
+        let mut warm = Series::of_ms(WARM);
+        for _ in 0..bench.runs(100, 5) {
+            tokio::time::sleep(PAUSE).await;
+            let fork = forks.make().await?.context("a fork is refused")?;
+            warm.push(fork.elapsed_ms);
+            forks.delete(&fork).await?;
+        }
+        let template = site.server.template().await?;
+        let [mut ours, mut bare] = [AT_ONCE, BARE].map(|name| Series::new(name, Unit::PerSecond));
+        let (rounds, count) = (bench.runs(5, 1), bench.runs(64, 8));
+        for round in 0..rounds {
+            site.settle().await?;
+            ours.push(forks.at_once(count).await?);
+            site.settle().await?;
+            bare.push(site.server.clones_at_once(&template, count).await?);
+            progress(
+                FIGURE.name,
+                format!("{}: {:.1}/s, bare {:.1}/s", round + 1, ours.values[round], bare.values[round]),
+            );
+        }
+        site.finish().await;
+        Ok(Outcome::Measured(vec![warm, ours, bare]))
+    }
+    .boxed()
+}
+
+/// The API's calls about the forks of one branch.
+struct Forks<'s> {
+    site: &'s Site,
+    http: reqwest::Client,
+    path: String,
+}
+
+/// A fork as it was answered.
+struct Fork {
+    elapsed_ms: f64,
+    document: Value,
+}
+
+impl Fork {
+    fn url(&self) -> Result<&str> {
+        self.document["database_url"].as_str().context("a fork without a URL")
+    }
+}
+
+impl<'s> Forks<'s> {
+    fn new(site: &'s Site, opened: &Opened) -> Result<Self> {
+        let http = reqwest::Client::builder().pool_max_idle_per_host(256).build()?;
+        Ok(Self { site, http, path: format!("{}/forks", opened.branch.path()) })
+    }
+
+    /// One fork; none where the service has no such call.
+    async fn make(&self) -> Result<Option<Fork>> {
+        let url = format!("{}{}", self.site.offshoot.url(), self.path);
+        let began = Instant::now();
+        let response = self.http.post(url).bearer_auth(API_TOKEN).send().await?;
+        let (status, body) = (response.status().as_u16(), response.bytes().await?);
+        let elapsed_ms = milliseconds(began.elapsed());
+        if [404, 405].contains(&status) {
+            return Ok(None);
+        }
+        ensure!(status == 201, "a fork was answered {status}: {}", String::from_utf8_lossy(&body));
+        Ok(Some(Fork { elapsed_ms, document: serde_json::from_slice(&body)? }))
+    }
+
+    async fn delete(&self, fork: &Fork) -> Result<()> {
+        let id = fork.document["id"].as_str().context("a fork without an id")?;
+        let url = format!("{}/api/v1/forks/{id}", self.site.offshoot.url());
+        let status = self.http.delete(url).bearer_auth(API_TOKEN).send().await?.status();
+        ensure!(status.is_success(), "deleting a fork was answered {status}");
+        Ok(())
+    }
+
+    /// So many at once, and then none: how many a second were made.
+    async fn at_once(&self, count: usize) -> Result<f64> {
+        let began = Instant::now();
+        let forks = try_join_all((0..count).map(|_| self.make())).await?;
+        let rate = count as f64 / began.elapsed().as_secs_f64();
+        for fork in forks.iter().flatten() {
+            self.delete(fork).await?;
+        }
+        Ok(rate)
+    }
+}
+
+fn claims(measured: &Measured) -> Vec<Claim> {
+    let rate = ratio(measured.median(AT_ONCE), measured.median(BARE));
+    [
+        Claim::at_most("a fork over HTTP, warm", measured.median(WARM), 1.0, ms),
+        Claim::at_least("64 forks at once against bare `CREATE DATABASE`", rate, 1.0, percent),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,141 @@
+//! A thousand branches alive: what they cost the next one, the service's memory, and its next start.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::{Claim, Figure, Outcome, mib, ms, ratio, times};
+use crate::bench::{Bench, progress};
+use crate::chain::Chain;
+use crate::results::{Measured, Series, Unit};
+use crate::site::{Plan, Site, milliseconds};
+use crate::storage::disk_mib;
+
+pub const OFFSHOOT: &str = "webhook → ready";
+const MEMORY: &str = "memory of the service (resident)";
+const START: &str = "start of the service, PostgreSQL being up";
+const COUNTS: [usize; 4] = [0, 100, 300, 1_000];
+const QUICK_COUNTS: [usize; 3] = [0, 4, 12];
+/// Opened together on the way there.
+const AT_ONCE: usize = 16;
+/// A thousand times 12 MB, and room for the WAL.
+const DISK_MIB: f64 = 18.0 * 1024.0;
+
+pub const FIGURE: Figure = Figure {
+    name: "thousand",
+    title: "A thousand branches alive",
+    method: "One repository; pull requests are opened until so many branches are ready and stay, and at each count the first figure is measured again. \
+             Memory is the service's `VmRSS`. For the start the service is killed with SIGKILL, so that its PostgreSQL stays up, and \
+             started again; the time is from starting the program to `/readyz` answering 200.",
+    measure,
+    claims,
+};
+
+fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
+    async move {
+        let free = disk_mib(&std::env::temp_dir(), "avail").await?;
+        if !bench.quick && free < DISK_MIB {
+            return Ok(Outcome::Skipped(format!(
+                "{free:.0} MiB of disk are free and it takes {DISK_MIB:.0} MiB"
+            )));
+        }
+        let mut site = Site::start(bench, &Plan::default()).await?;
+        let repository = site.repository("crowd", &Chain::generate(0), &[]).await?;
+        let counts = if bench.quick { &QUICK_COUNTS[..] } else { &COUNTS[..] };
+        let mut series = Vec::new();
+        let mut crowd = Crowd { site: &site, repository: &repository, alive: 0 };
+        for count in counts {
+            crowd.grow(*count).await?;
+            let mut latency = Series::of_ms(OFFSHOOT).over(*count as f64);
+            for _ in 0..bench.runs(25, 3) {
+                latency.push(crowd.one_more().await?);
+                site.settle().await?;
+            }
+            let resident = resident_mib(&site)?;
+            progress(
+                FIGURE.name,
+                format!("{count}: {}, {resident:.0} MiB", ms(latency.median().unwrap_or_default())),
+            );
+            series
+                .extend([latency, Series::new(MEMORY, Unit::Mebibytes).over(*count as f64).with([resident])]);
+        }
+        let mut start = Series::of_ms(START).over(crowd.alive as f64);
+        for _ in 0..bench.runs(20, 3) {
+            site.offshoot.kill9()?;
+            let began = Instant::now();
+            site.offshoot.restart().await?;
+            start.push(milliseconds(began.elapsed()));
+            site.settle().await?;
+        }
+        series.push(start);
+        site.finish().await;
+        Ok(Outcome::Measured(series))
+    }
+    .boxed()
+}
+
+struct Crowd<'s> {
+    site: &'s Site,
+    repository: &'s str,
+    alive: usize,
+}
+
+impl Crowd<'_> {
+    /// Opens pull requests until so many branches are alive.
+    async fn grow(&mut self, count: usize) -> Result<()> {
+        while self.alive < count {
+            let open =
+                |at| self.site.open(self.repository, &format!("crowd-{at}"), &[Chain::one_more(at).change()]);
+            let upto = count.min(self.alive + AT_ONCE);
+            let opened = (self.alive..upto).map(open).collect::<Result<Vec<_>>>()?;
+            self.site.all_ready(&opened).await?;
+            self.alive = upto;
+        }
+        self.site.settle().await
+    }
+
+    async fn one_more(&mut self) -> Result<f64> {
+        let (head, changes) = (format!("crowd-{}", self.alive), [Chain::one_more(self.alive).change()]);
+        self.alive += 1;
+        Ok(self.site.ready(&self.site.open(self.repository, &head, &changes)?).await?.elapsed_ms)
+    }
+}
+
+/// The service's resident memory.
+fn resident_mib(site: &Site) -> Result<f64> {
+    let process = site.offshoot.process_id().context("the service does not run")?;
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let Some(kib) = line.and_then(|line| line.trim().strip_suffix("kB")) else {
+        bail!("/proc/{process}/status says nothing of the memory");
+    };
+    Ok(kib.trim().parse::<f64>()? / 1024.0)
+}
+
+fn claims(measured: &Measured) -> Vec<Claim> {
+    let of =
+        |name: &str| measured.series.iter().filter(move |series| series.name == name).collect::<Vec<_>>();
+    let (latencies, memory) = (of(OFFSHOOT), of(MEMORY));
+    let Some((first, last)) = latencies.first().zip(latencies.last()) else { return Vec::new() };
+    let count = last.over.unwrap_or_default();
+    [
+        Claim::at_most(
+            &format!("webhook → ready with {count} branches alive against none"),
+            ratio(last.median(), first.median()),
+            1.2,
+            times,
+        ),
+        Claim::at_most(
+            "the service's memory then",
+            memory.last().and_then(|series| series.median()),
+            60.0,
+            mib,
+        ),
+        Claim::at_most("start of the service then", measured.median(START), 300.0, ms),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

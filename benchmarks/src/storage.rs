@@ -1,0 +1,69 @@
+//! A file system that shares blocks between copies: XFS in a file, mounted on a loop device. Only root can.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use tokio::process::Command;
+
+use crate::server::run;
+
+/// It takes only as much of the disk as is written to it.
+const SIZE: u64 = 40 << 30;
+
+#[derive(Debug)]
+pub struct Storage {
+    directory: tempfile::TempDir,
+}
+
+impl Storage {
+    /// Makes and mounts one, or says why this machine cannot.
+    pub async fn create() -> Result<Result<Self, String>> {
+        if std::fs::metadata("/proc/self")?.uid() != 0 {
+            return Ok(Err("only root can mount a file system that shares blocks".to_owned()));
+        }
+        let directory = tempfile::Builder::new().prefix("offshoot-bench-").tempdir()?;
+        // The server's user has to reach it.
+        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755))?;
+        let image = directory.path().join("image");
+        std::fs::File::create(&image)?.set_len(SIZE)?;
+        if let Err(error) = run(Command::new("mkfs.xfs").args(["-q", "-m", "reflink=1"]).arg(&image)).await {
+            return Ok(Err(format!("no XFS can be made here ({error:#}): run `scripts/setup storage`")));
+        }
+        let mount = directory.path().join("mount");
+        std::fs::create_dir(&mount)?;
+        if let Err(error) = run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&mount)).await {
+            return Ok(Err(format!("a loop device cannot be mounted here: {error:#}")));
+        }
+        std::fs::set_permissions(&mount, std::fs::Permissions::from_mode(0o755))?;
+        Ok(Ok(Self { directory }))
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> std::path::PathBuf {
+        self.directory.path().join("mount")
+    }
+
+    /// The MiB that are taken, once everything written is on the disk.
+    pub async fn used_mib(&self) -> Result<f64> {
+        run(Command::new("sync").arg("--file-system").arg(self.path())).await?;
+        disk_mib(&self.path(), "used").await
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        // A server that was killed may still be writing its last words: then it goes when that is over.
+        let unmounted = std::process::Command::new("umount").arg("--lazy").arg(self.path()).status();
+        if !unmounted.is_ok_and(|status| status.success()) {
+            eprintln!("{} could not be unmounted", self.path().display());
+        }
+    }
+}
+
+/// One of `df`'s columns for the file system that a path is on, in MiB.
+pub async fn disk_mib(path: &Path, column: &str) -> Result<f64> {
+    let said = run(Command::new("df").arg("-B1").arg(format!("--output={column}")).arg(path)).await?;
+    let bytes = said.lines().nth(1).and_then(|line| line.trim().parse::<f64>().ok());
+    Ok(bytes.with_context(|| format!("understand df of {}: {said}", path.display()))? / f64::from(1 << 20))
+}
