@@ -71,9 +71,9 @@ pub fn lines(path: &Path, axes: Axes<'_>, lines: &[Line]) -> Result<()> {
     let bottom = points().map(|point| point.1).fold(f64::INFINITY, f64::min).clamp(0.1, top);
     let area = SVGBackend::new(path, SIZE).into_drawing_area();
     if axes.is_logarithmic {
-        plot(&area, axes, right, (bottom / 2.0..top * 2.0).log_scale(), lines)
+        plot(&area, axes, right, (bottom / 2.0..top * 6.0).log_scale(), lines)
     } else {
-        plot(&area, axes, right, 0.0..top * 1.3, lines)
+        plot(&area, axes, right, 0.0..top * 1.5, lines)
     }
 }
 

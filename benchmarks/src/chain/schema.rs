@@ -46,7 +46,7 @@ impl Schema {
     pub(super) fn create_table(&mut self) -> Statement {
         let index = self.tables.len();
         let name = TABLES[index];
-        let columns: Vec<String> = (0..4 + index % 5).map(|at| column_name(index + at)).collect();
+        let columns: Vec<String> = (0..3 + index % 5).map(|at| column_name(index + at)).collect();
         let mut lines = vec!["\"id\" TEXT NOT NULL".to_owned()];
         lines.extend(
             columns.iter().enumerate().map(|(at, name)| format!("\"{name}\" {}", TYPES[(index + at) % 8])),

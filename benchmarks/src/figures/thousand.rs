@@ -20,6 +20,8 @@ const COUNTS: [usize; 4] = [0, 100, 300, 1_000];
 const QUICK_COUNTS: [usize; 3] = [0, 4, 12];
 /// Opened together on the way there.
 const AT_ONCE: usize = 16;
+/// 60 MB.
+const MEMORY_MIB: f64 = 60e6 / 1_048_576.0;
 /// A thousand times 12 MB, and room for the WAL.
 const DISK_MIB: f64 = 18.0 * 1024.0;
 
