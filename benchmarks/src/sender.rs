@@ -62,11 +62,11 @@ fn whole_answer(bytes: &[u8]) -> Result<Option<u16>> {
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.with_context(|| format!("no status in {head}"))?;
     let length = head.lines().filter_map(|line| line.split_once(':'));
-    let length = length
+    let mut length = length
         .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
         .map(|(_, value)| value.trim().parse());
     let length: usize =
-        length.last().transpose().context("understand an answer's length")?.unwrap_or_default();
+        length.next().transpose().context("understand an answer's length")?.unwrap_or_default();
     Ok((bytes.len() >= end + 4 + length).then_some(status))
 }
 

@@ -132,7 +132,7 @@ fn claims(measured: &Measured) -> Vec<Claim> {
         Claim::at_most(
             "the service's memory then",
             memory.last().and_then(|series| series.median()),
-            60.0,
+            MEMORY_MIB,
             mib,
         ),
         Claim::at_most("start of the service then", measured.median(START), 300.0, ms),
