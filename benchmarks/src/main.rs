@@ -16,8 +16,9 @@ mod storage;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 
 use bench::Bench;
 use figures::{Figure, Outcome};
@@ -46,20 +47,37 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    // Servers and mounts go with what holds them, so an interruption has to end as an error does.
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        done = measure_and_write(&arguments) => done,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        _ = terminated.recv() => bail!("terminated"),
+    }
+}
+
+async fn measure_and_write(arguments: &Arguments) -> Result<()> {
     let path = arguments.docs.join("benchmarks/results.json");
     let mut results = Results::read(&path)?;
+    let mut failed = Vec::new();
     if let Some(binary) = &arguments.binary {
         let bench = Bench::new(binary, arguments.postgres_bin.clone(), arguments.quick)?;
         let machine = Machine::look(&bench.binary, &bench.postgres_bin);
         for figure in chosen(&arguments.only)? {
-            let measured = measure(&bench, &machine, figure).await?;
-            results.figures.insert(figure.name.to_owned(), measured);
-            // After each, so that a later one that fails costs only itself.
+            match measure(&bench, &machine, figure).await {
+                Ok(measured) => drop(results.figures.insert(figure.name.to_owned(), measured)),
+                // One that fails costs only itself.
+                Err(error) => {
+                    eprintln!("  failed: {error:#}");
+                    failed.push(figure.name);
+                }
+            }
             results.write(&path)?;
         }
     }
     page::write(&results, &arguments.docs)?;
     eprintln!("{} is written", arguments.docs.join("benchmarks.md").display());
+    ensure!(failed.is_empty(), "not measured: {}", failed.join(", "));
     Ok(())
 }
 

@@ -79,6 +79,8 @@ impl Site {
         settings.checks_exchanges = false;
         let webhook_secret = settings.webhook_secret.clone();
         let github = SimulatedGitHub::start(settings).await?;
+        // A thousand pull requests in a minute are more than GitHub would take in an hour.
+        github.set_rate_limit(u64::from(u32::MAX), u64::from(u32::MAX), LIMIT * 24);
         let offshoot = Offshoot::start(options, github.url()).await?;
         let server = Server::new(&offshoot.administrator_url()?, bench.postgres_bin.clone())?;
         let http = reqwest::Client::builder().timeout(LIMIT).pool_max_idle_per_host(256).build()?;
