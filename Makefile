@@ -61,7 +61,7 @@ test-tools:
 bench: ## measure the release binary beside its rivals and write docs/benchmarks.md (ONLY=ready,forks; QUICK=1 for a try)
 	@scripts/setup postgres 18
 	@scripts/setup node-tools
-	@[[ $$EUID -ne 0 ]] || scripts/setup storage
+	@scripts/setup storage
 	@cargo build --locked --release --package offshoot
 	@cargo build --locked --release --package benchmarks
 	@OFFSHOOT_POSTGRES_BIN="$(POSTGRES)" "$(TARGET_DIR)/release/benchmarks" $(if $(ONLY),--only $(ONLY)) \
