@@ -158,12 +158,14 @@ impl Service {
             limits: Arc::default(),
             stopping: shutdown.clone(),
         };
-        let router =
-            web::router(app, webhook::router(WebhookState { store: servers.store.clone(), secrets }));
+        let router = web::router(app, webhook::router(WebhookState::new(servers.store.clone(), secrets)));
         let scheduler = schedule::start(&servers.store).await?;
         let mut tasks = tokio::task::JoinSet::new();
         let serving = web::serve(socket, router, shutdown.clone());
-        tasks.spawn(async { anyhow::Ok(serving.await) });
+        tasks.spawn(async {
+            serving.await;
+            Ok(())
+        });
         tasks.spawn(work(worker, listener.clone(), shutdown.clone()));
         tasks.spawn(calibrate_clones(servers.engine.clone(), shutdown.clone()));
         let (store, engine) = (servers.store.clone(), servers.engine.clone());

@@ -101,6 +101,34 @@ async fn those_who_ask_too_often_are_told_when_to_ask_again() -> Result<()> {
     world.finish().await
 }
 
+/// One address alone cannot take every connection.
+#[tokio::test]
+async fn one_address_has_so_many_connections_and_no_more() -> Result<()> {
+    let world = World::start().await?;
+    let url = world.offshoot.url();
+    let address = url.strip_prefix("http://").context("an http URL")?;
+    let mut open = Vec::new();
+    let refused = async {
+        // They are answered, or hung up on, in the order in which they came.
+        while open.len() < 1_000 {
+            let mut stream = TcpStream::connect(address).await?;
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+            let mut first = [0; 1];
+            // A connection that is closed before it was read from is reset.
+            match stream.read(&mut first).await {
+                Ok(1) => open.push(stream),
+                _ => return anyhow::Ok(()),
+            }
+        }
+        anyhow::bail!("there is no end of connections")
+    };
+    tokio::time::timeout(LIMIT, refused).await.context("nobody is refused")??;
+    ensure!(open.len() >= 350, "only {} connections", open.len());
+    drop(open);
+    world.settle().await?;
+    world.finish().await
+}
+
 /// A proxy that is trusted names the request and says for whom it asks; nobody else does.
 #[tokio::test]
 async fn only_a_trusted_proxy_names_a_request() -> Result<()> {

@@ -68,6 +68,7 @@ impl Job {
         "report_pull",
         "sync_repository",
         "sync_installation",
+        "fill_forks",
         "follow_base",
         "refill_pool",
         "empty_trash",

@@ -105,12 +105,13 @@ macro_rules! sealed {
 
 /// Whoever adds a column of encrypted values adds it here, and it is checked at the start and rotated with the others.
 #[rustfmt::skip]
-const SEALED: [Sealed; 5] = [
+const SEALED: [Sealed; 6] = [
     sealed!("branches", "id", "password"),
     sealed!("branches", "id", "reader_password"),
     sealed!("instances", "id", "password"),
     sealed!("instances", "id", "reader_password"),
     sealed!("sessions", "hash", "token"),
+    sealed!("forks", "id", "password"),
 ];
 
 struct Value {

@@ -9,7 +9,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use bytes::BytesMut;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::payload::{self, Received};
@@ -22,16 +24,26 @@ use crate::telemetry::traces;
 
 /// GitHub's own cap for a delivery is 25 MB.
 const BODY_LIMIT: usize = 25 * 1024 * 1024;
+/// Above this a delivery needs one of a few places. GitHub's usual ones have some 20 KB.
+const USUAL_SIZE: usize = 1024 * 1024;
+const LARGE_AT_ONCE: usize = 8;
 /// GitHub itself gives a delivery up after ten seconds.
 const BODY_TIME: Duration = Duration::from_secs(20);
 const STORE_TRIES: u32 = 3;
 
 /// What the route needs.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct WebhookState {
-    pub store: Store,
+    store: Store,
     /// Any of them may have signed a delivery: there are two while one is being replaced.
-    pub secrets: Vec<Secret>,
+    secrets: Vec<Secret>,
+    room_for_large: Semaphore,
+}
+
+impl WebhookState {
+    pub fn new(store: Store, secrets: Vec<Secret>) -> Self {
+        Self { store, secrets, room_for_large: Semaphore::new(LARGE_AT_ONCE) }
+    }
 }
 
 /// The route that GitHub posts to.
@@ -60,7 +72,7 @@ async fn receive(State(state): State<Arc<WebhookState>>, request: Request) -> Re
 async fn take(state: &WebhookState, request: Request) -> Result<StatusCode, Problem> {
     let (parts, body) = request.into_parts();
     let envelope = Envelope::read(&parts.headers)?;
-    let body = read_body(&parts.headers, body).await?;
+    let body = read_body(state, &parts.headers, body).await?;
     if !signature::is_valid(envelope.signature, &body, &state.secrets) {
         return Err(Problem::Unsigned(
             "X-Hub-Signature-256 is not the body's under this service's webhook secret",
@@ -194,17 +206,29 @@ fn is_delivery_id(text: &str) -> bool {
     (1..=100).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+async fn read_body(state: &WebhookState, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > BODY_LIMIT) {
         return Err(Problem::TooLarge);
     }
-    match timeout(BODY_TIME, Limited::new(body, BODY_LIMIT).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
-        Ok(Err(_)) => Err(Problem::Malformed("the body did not arrive whole".to_owned())),
-        Err(_) => Err(Problem::TooSlow),
+    timeout(BODY_TIME, collect(state, body)).await.unwrap_or(Err(Problem::TooSlow))
+}
+
+/// The whole body. Few large ones are in memory at a time: whoever sends them is not known before the end.
+async fn collect(state: &WebhookState, body: Body) -> Result<Bytes, Problem> {
+    let mut body = Limited::new(body, BODY_LIMIT);
+    let (mut whole, mut place) = (BytesMut::new(), None);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| match error.is::<LengthLimitError>() {
+            true => Problem::TooLarge,
+            false => Problem::Malformed("the body did not arrive whole".to_owned()),
+        })?;
+        whole.extend_from_slice(&frame.into_data().unwrap_or_default());
+        if whole.len() > USUAL_SIZE && place.is_none() {
+            place = Some(state.room_for_large.try_acquire().map_err(|_| Problem::Crowded)?);
+        }
     }
+    Ok(whole.freeze())
 }
 
 fn payload_field(form: &[u8]) -> Result<Bytes, Problem> {

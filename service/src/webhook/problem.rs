@@ -12,6 +12,8 @@ pub(super) enum Problem {
     Unsigned(&'static str),
     TooLarge,
     TooSlow,
+    /// Other large deliveries are being read.
+    Crowded,
     /// The control database does not answer; the delivery can be sent again.
     Unavailable,
     Internal,
@@ -24,7 +26,7 @@ impl Problem {
             Self::Unsigned(_) => StatusCode::UNAUTHORIZED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Crowded | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -48,7 +50,7 @@ impl Problem {
             Self::Unsigned(_) => "invalid-signature",
             Self::TooLarge => "delivery-too-large",
             Self::TooSlow => "request-timeout",
-            Self::Unavailable => "unavailable",
+            Self::Crowded | Self::Unavailable => "unavailable",
             Self::Internal => "internal",
         }
     }
@@ -59,7 +61,7 @@ impl Problem {
             Self::Unsigned(_) => "The delivery's signature is missing or wrong",
             Self::TooLarge => "The delivery is too large",
             Self::TooSlow => "The delivery came too slowly",
-            Self::Unavailable => "Offshoot cannot store deliveries at the moment",
+            Self::Crowded | Self::Unavailable => "Offshoot cannot store deliveries at the moment",
             Self::Internal => "Offshoot failed",
         }
     }
@@ -70,6 +72,7 @@ impl Problem {
             Self::Unsigned(why) => why,
             Self::TooLarge => "GitHub caps deliveries at 25 MB; this one is longer than 25 MiB",
             Self::TooSlow => "the body was not there after 20 seconds",
+            Self::Crowded => "other deliveries of more than a megabyte are being read; redeliver it later",
             Self::Unavailable => "the control database does not answer; redeliver it later",
             Self::Internal => "the delivery was not stored; the service's log says why",
         }
@@ -87,7 +90,7 @@ impl IntoResponse for Problem {
         let mut response = (self.status(), Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self == Self::Unavailable {
+        if matches!(self, Self::Crowded | Self::Unavailable) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
         }
         response
