@@ -323,7 +323,11 @@ pub(crate) fn postgres_bin() -> Option<PathBuf> {
     given.or_else(own)
 }
 
+/// A port that nobody listens on, from below those that the system gives to outgoing connections: one of them would take it
+/// while the service starts, or starts again.
 fn free_port() -> Result<u16> {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).context("look for a free port")?;
-    Ok(listener.local_addr()?.port())
+    let any = || rand::random_range(10_000..32_000);
+    let mut ports = std::iter::repeat_with(any).take(1_000);
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.find(is_free).context("look for a free port")
 }
