@@ -149,7 +149,7 @@ impl Stage {
     }
 
     fn close(&self, branch: &BranchRef) -> Result<()> {
-        Ok(self.world.github.close(&branch.repository, branch.number)?)
+        self.world.github.close(&branch.repository, branch.number)
     }
 
     async fn quiet(&self) -> Result<Latencies> {

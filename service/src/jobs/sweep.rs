@@ -10,7 +10,9 @@ use crate::domain::job::Job;
 use crate::domain::state::BranchState;
 use crate::engine::{DatabaseRecord, InstanceNames, Subject};
 use crate::store::branches::{self, Change};
-use crate::store::{Store, StoreError, audit, deliveries, forks, instances, jobs, layers, pulls, repositories, snapshots};
+use crate::store::{
+    Store, StoreError, audit, deliveries, forks, instances, jobs, layers, pulls, repositories, snapshots,
+};
 
 /// What the name of an instance's reader has more than its role's.
 const READER: &str = "_ro";

@@ -50,7 +50,8 @@ const DELIVERY_EVENT: Label = (
     ],
 );
 const DELIVERY_OUTCOME: Label = ("outcome", &["stored", "nothing_to_do", "repeated"]);
-const REFUSAL: Label = ("why", &["unsigned", "malformed", "too_large", "unavailable", "internal"]);
+const REFUSAL: Label =
+    ("why", &["unsigned", "malformed", "too_large", "too_slow", "crowded", "unavailable", "internal"]);
 const BRANCH_STATE: Label = ("state", BranchState::LIVE_NAMES);
 const SETTLED: Label = ("state", &["ready", "failed"]);
 const STEP: Label = ("step", &["queued", "read", "acquire", "migrate", "seed", "total"]);

@@ -38,6 +38,7 @@ impl Problem {
             Self::Unsigned(_) => "unsigned",
             Self::TooLarge => "too_large",
             Self::TooSlow => "too_slow",
+            Self::Crowded => "crowded",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
         }

@@ -46,7 +46,7 @@ async fn tips_and_the_merge_bases_of_open_pull_requests_are_needed() {
     let base = |base_ref| Base { repository: 7, database: &main, base_ref };
     templates::set(&client, base("main"), &tip).await.unwrap();
     templates::set(&client, base("stack"), &side).await.unwrap();
-    assert_eq!(needed(&client).await, [tip.clone()], "nobody has a pull request onto `stack`");
+    assert_eq!(needed(&client).await, std::slice::from_ref(&tip), "nobody has a pull request onto `stack`");
     let stacked = PullRequest { base_ref: "stack".into(), ..pull(7, 43) };
     pulls::save(&client, &stacked).await.unwrap();
     assert_eq!(needed(&client).await, [tip.clone(), side.clone()]);
