@@ -21,6 +21,15 @@ fn seeded() -> [Change; 2] {
 }
 
 impl World {
+    /// Creates the shop, whose first layer a pull request asks for that is closed again.
+    async fn open_used_shop(&self, more: &[Change]) -> Result<()> {
+        self.open_shop_with(more)?;
+        let (branch, sha) = self.propose("first", &[Change::write("readme.md", "one")])?;
+        self.offshoot.branch_at(&branch, &sha, &[200, 409]).await?;
+        self.github.close(SHOP, branch.number)?;
+        self.settle().await
+    }
+
     /// Asks for a job as the clock does, and waits until all is done.
     async fn run(&self, kind: &str) -> Result<()> {
         self.ask_for(kind).await?;

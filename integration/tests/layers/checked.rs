@@ -16,8 +16,7 @@ async fn world() -> Result<World> {
 #[tokio::test]
 async fn a_layer_that_was_continued_is_checked_at_once() -> Result<()> {
     let world = World::start().await?;
-    world.open_shop_with(&seeded())?;
-    world.advance(&[Change::write("readme.md", "one")]).await?;
+    world.open_used_shop(&seeded()).await?;
     world.advance(&[migration("20260102000000_color", "alter table items add column color text;\n")]).await?;
     ensure!(world.layers().await? == [1, 2], "{:?}", world.layers().await?);
     ensure!(world.checks().await?.0 == ["same"], "{:?}", world.checks().await?);
@@ -30,8 +29,7 @@ async fn a_layer_that_was_continued_is_checked_at_once() -> Result<()> {
 #[tokio::test]
 async fn a_chain_that_only_works_from_the_cache_is_found_out() -> Result<()> {
     let world = world().await?;
-    world.open_shop_with(&seeded())?;
-    world.advance(&[Change::write("readme.md", "one")]).await?;
+    world.open_used_shop(&seeded()).await?;
     world.advance(&[migration("20260102000000_title", "alter table items rename name to title;\n")]).await?;
     let (outcomes, findings) = world.checks().await?;
     ensure!(outcomes == ["broken"] && findings.contains("seed/1.sql, line 1"), "{outcomes:?} {findings}");
@@ -55,8 +53,7 @@ async fn a_chain_that_only_works_from_the_cache_is_found_out() -> Result<()> {
 #[tokio::test]
 async fn a_layer_that_is_something_else_is_replaced() -> Result<()> {
     let world = world().await?;
-    world.open_shop()?;
-    world.advance(&[Change::write("readme.md", "one")]).await?;
+    world.open_used_shop(&[]).await?;
     let client = world.offshoot.administrator().await?;
     let row = client.query_one("select database_name from layers where complete", &[]).await?;
     let layer: String = row.try_get("database_name")?;
@@ -95,8 +92,7 @@ async fn a_chain_that_never_comes_out_the_same_condemns_no_layer() -> Result<()>
     let expected = "do not agree among themselves";
     let world = World::start_with(|options| options.expected_trouble.push(expected.to_owned())).await?;
     let clock = "do $$ begin execute format('create table %I (id int)', 't' || extract(epoch from clock_timestamp())); end $$;\n";
-    world.open_shop_with(&[migration("20260101000001_clock", clock)])?;
-    world.advance(&[Change::write("readme.md", "one")]).await?;
+    world.open_used_shop(&[migration("20260101000001_clock", clock)]).await?;
     world.run("check_layer").await?;
     ensure!(world.checks().await?.0 == ["unstable"], "{:?}", world.checks().await?);
     ensure!(world.layers().await? == [2]);

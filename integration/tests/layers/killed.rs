@@ -59,8 +59,7 @@ async fn killed_between_forgetting_a_layer_and_dropping_it() -> Result<()> {
 #[tokio::test]
 async fn killed_while_a_layer_is_checked() -> Result<()> {
     let mut world = world(&[]).await?;
-    world.open_shop_with(&[migration("20260101000001_slow", "select pg_sleep(0.43);\n")])?;
-    world.advance(&[Change::write("readme.md", "one")]).await?;
+    world.open_used_shop(&[migration("20260101000001_slow", "select pg_sleep(0.43);\n")]).await?;
     world.ask_for("check_layer").await?;
     world
         .until(

@@ -17,8 +17,7 @@ pub(super) async fn forget_uses(world: &World, interval: &str) -> Result<()> {
 
 /// Three tips one after the other, with a pull request that stays behind at the second.
 pub(super) async fn three_tips(world: &World) -> Result<integration::offshoot::BranchRef> {
-    world.open_shop()?;
-    world.advance(&[Change::write("readme.md", "one")]).await?;
+    world.open_used_shop(&[]).await?;
     world.advance(&[migration("20260102000000_two", "create table two (id int);\n")]).await?;
     let (branch, sha) = world.propose("behind", &[column("color")])?;
     world.offshoot.ready(&branch, &sha).await?;
