@@ -35,6 +35,13 @@ struct Row {
     outcome: String,
 }
 
+impl Row {
+    /// Enough to find it in GitHub's own list.
+    fn short_id(&self) -> String {
+        self.id.chars().take(8).collect()
+    }
+}
+
 impl From<&Delivery> for Row {
     fn from(delivery: &Delivery) -> Self {
         let action = delivery.action.as_ref().map_or_else(String::new, |action| format!(".{action}"));
