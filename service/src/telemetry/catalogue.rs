@@ -56,6 +56,7 @@ const BRANCH_STATE: Label = ("state", BranchState::LIVE_NAMES);
 const SETTLED: Label = ("state", &["ready", "failed"]);
 const STEP: Label = ("step", &["queued", "read", "acquire", "migrate", "seed", "total"]);
 const INSTANCE_STATE: Label = ("state", &["filling", "spare", "preparing", "live", "trash"]);
+const FORK_FROM: Label = ("from", &["pool", "scratch"]);
 const LAYER_STATE: Label = ("state", &["complete", "building"]);
 const SERVER: Label = ("server", &["control", "branch"]);
 const ERROR_KIND: Label = ("kind", &["github", "branch_server", "control_database", "internal", "panic"]);
@@ -84,6 +85,9 @@ pub const METRICS: &[Metric] = &[
     // Is it slow?
     metric("offshoot_branch_step_seconds", Histogram, &[STEP], "What a verdict took by step, from the webhook's arrival: total is what people wait for"),
     metric("offshoot_layer_build_seconds", Histogram, &[], "How long a base's template took to build"),
+    metric("offshoot_snapshot_build_seconds", Histogram, &[], "How long a branch's ready state took to be made once more and frozen, for the first fork of a commit"),
+    metric("offshoot_fork_make_seconds", Histogram, &[], "How long a fork took to be made"),
+    metric("offshoot_forks_handed_out_total", Counter, &[FORK_FROM], "Forks by where they came from; pool: they waited, scratch: somebody waited for them"),
     metric("offshoot_job_wait_seconds", Histogram, &[JOB_KIND], "From when a job could be claimed until it was"),
     metric("offshoot_job_seconds", Histogram, &[JOB_KIND], "How long jobs ran"),
     metric("offshoot_delivery_seconds", Histogram, &[], "How long a webhook took to be stored and answered"),
