@@ -89,12 +89,14 @@ impl Worker {
         first_error.map_or(Ok(()), Err)
     }
 
-    /// The databases that something stored stands for.
+    /// The databases, and the roles that are called otherwise, that something stored stands for.
     async fn known_names(&self) -> Result<HashSet<String>, JobError> {
         let client = self.store.client().await?;
         let mut known: HashSet<String> = HashSet::new();
-        known.extend(instances::all(&client).await?.into_iter().map(|instance| instance.names.database));
-        known.extend(layers::all(&client).await?.into_iter().map(|layer| layer.database_name));
+        let instances = instances::all(&client).await?.into_iter();
+        known.extend(instances.flat_map(|instance| [instance.names.database, instance.names.role]));
+        let layers = layers::all(&client).await?.into_iter();
+        known.extend(layers.flat_map(|layer| [layer.database_name, layer.owner_role]));
         known.extend(snapshots::names(&client).await?);
         known.extend(forks::names(&client).await?);
         known.extend(branches::live_names(&client).await?);
