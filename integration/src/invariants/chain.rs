@@ -126,7 +126,7 @@ mod tests {
         let chain = wanted(&git, head, "main", "main")?.context("a chain")?;
         let names: Vec<&str> = chain.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["5_x", "1_z", "10_a"]);
-        assert_eq!(chain[0].1, "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4f72b9807785afee48bb");
+        assert_eq!(chain[0].1, "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb");
         assert_eq!(wanted(&git, head, "main", "reports")?, None);
         Ok(())
     }
