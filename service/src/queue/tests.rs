@@ -249,7 +249,7 @@ async fn what_a_dead_worker_held_is_rescued() {
     client
         .execute(
             "insert into jobs (kind, subject, state, attempt, worker, lease_until)
-             values ('sweep', '', 'running', 1, gen_random_uuid(), now())",
+             values ('sync_repository', '1', 'running', 1, gen_random_uuid(), now())",
             &[],
         )
         .await

@@ -108,10 +108,10 @@ macro_rules! sealed {
 const SEALED: [Sealed; 6] = [
     sealed!("branches", "id", "password"),
     sealed!("branches", "id", "reader_password"),
+    sealed!("forks", "id", "password"),
     sealed!("instances", "id", "password"),
     sealed!("instances", "id", "reader_password"),
     sealed!("sessions", "hash", "token"),
-    sealed!("forks", "id", "password"),
 ];
 
 struct Value {
@@ -217,7 +217,8 @@ mod tests {
         check_key(&client, &alone).await.unwrap();
         assert_eq!(branches::credentials(&client, &alone, made[0]).await.unwrap(), before);
         for column in progress(&client, &alone).await.unwrap() {
-            assert_eq!((column.current, column.total), (3, 3), "{}", column.column);
+            let rows = if column.column.starts_with("branches.") { 3 } else { 0 };
+            assert_eq!((column.current, column.total), (rows, rows), "{}", column.column);
         }
     }
 
@@ -246,7 +247,9 @@ mod tests {
         let rows = client
             .query(
                 "select table_name || '.' || column_name as name from information_schema.columns
-                 where table_schema = 'public' and data_type = 'bytea' and column_name like '%password%' order by 1",
+                 where table_schema = 'public' and data_type = 'bytea'
+                     and (column_name like '%password%' or column_name = 'token')
+                 order by 1",
                 &[],
             )
             .await
