@@ -7,6 +7,7 @@ use futures_util::SinkExt;
 use tokio::time::Instant;
 
 use super::Engine;
+use super::error::EngineError;
 use super::failure::{ReplayError, Script};
 use super::ident::Ident;
 use super::instance::Access;
@@ -38,6 +39,31 @@ impl Engine {
             }
         }
         if files.is_empty() { Ok(()) } else { Ok(self.restore_login(access).await?) }
+    }
+}
+
+impl Engine {
+    /// Marks the rows that seeds wrote as seen by everybody, and counts them for the planner: a clone whose first readers had to do that would
+    /// write every page anew, and share none of them. As the branch's own role, because an index's expressions are a pull request's SQL.
+    pub async fn settle_rows(&self, access: &Access) -> Result<(), EngineError> {
+        let client = self.connect_as(access, "-c statement_timeout=0").await?;
+        let doing = format!("vacuum {:?}", access.database);
+        let vacuumed =
+            tokio::time::timeout(self.limits().job_timeout, client.batch_execute("VACUUM (FREEZE, ANALYZE)"));
+        match vacuumed.await {
+            Ok(Ok(())) => Ok(()),
+            // What is not vacuumed is only slower.
+            Ok(Err(error)) if error.as_db_error().is_some() && !error.is_closed() => {
+                tracing::warn!(
+                    database = access.database,
+                    code = error.code().map(|code| code.code()),
+                    "seeded rows were not vacuumed"
+                );
+                Ok(())
+            }
+            Ok(Err(error)) => Err(EngineError::refused(doing)(error)),
+            Err(_) => Err(EngineError::TimedOut { doing }),
+        }
     }
 }
 

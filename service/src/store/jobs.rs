@@ -23,6 +23,9 @@ use super::StoreError;
 use super::query::{FromRow, get, query};
 use crate::domain::job::{Job, Lane};
 
+/// Pull requests of one repository that are worked on at once, so that slow ones leave workers to the others.
+const PULLS_OF_A_REPOSITORY: i64 = 6;
+
 /// What a worker holds of a job: its row, by whom, and at which claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lease {
@@ -183,13 +186,17 @@ async fn claim_row(
                  select from jobs as running
                  where running.state = 'running'
                      and running.kind = waiting.kind and running.subject = waiting.subject
-             )
+             ) and (waiting.kind <> 'reconcile_pull' or $4 > (
+                 select count(*) from jobs as like_it
+                 where like_it.state = 'running' and like_it.kind = 'reconcile_pull'
+                     and split_part(like_it.subject, '#', 1) = split_part(waiting.subject, '#', 1)
+             ))
              order by waiting.priority, waiting.run_at, waiting.id
              limit 1
              for update skip locked
          )
          returning id, worker, attempt, kind, subject, failures, created_at, run_at, started_at",
     )
-    .optional(client, &[&worker, &lease.as_secs_f64(), &lane.kinds()])
+    .optional(client, &[&worker, &lease.as_secs_f64(), &lane.kinds(), &PULLS_OF_A_REPOSITORY])
     .await
 }

@@ -58,6 +58,8 @@ const STEP: Label = ("step", &["queued", "read", "acquire", "migrate", "seed", "
 const INSTANCE_STATE: Label = ("state", &["filling", "spare", "preparing", "live", "trash"]);
 const FORK_FROM: Label = ("from", &["pool", "scratch"]);
 const LAYER_STATE: Label = ("state", &["complete", "building"]);
+const DROPPED_BECAUSE: Label = ("because", &["idle", "budget"]);
+const CHECK_OUTCOME: Label = ("outcome", &["same", "differs", "broken", "unstable"]);
 const SERVER: Label = ("server", &["control", "branch"]);
 const ERROR_KIND: Label = ("kind", &["github", "branch_server", "control_database", "internal", "panic"]);
 const STATUS_CLASS: Label = ("status", &["2xx", "3xx", "4xx", "5xx"]);
@@ -82,6 +84,7 @@ pub const METRICS: &[Metric] = &[
     metric("offshoot_delivery_oldest_wait_seconds", Gauge, &[], "For how long the oldest of them has been waiting"),
     metric("offshoot_branches", Gauge, &[BRANCH_STATE], "Branches by state; errored: our trouble, retried; failed: a migration or seed of the pull request"),
     metric("offshoot_branches_settled_total", Counter, &[SETTLED], "Verdicts on pull requests' databases"),
+    metric("offshoot_layer_checks_total", Counter, &[CHECK_OUTCOME], "Layers compared with a replay from empty; differs: replaced by it, broken: the files fail from empty, unstable: two replays do not agree"),
     // Is it slow?
     metric("offshoot_branch_step_seconds", Histogram, &[STEP], "What a verdict took by step, from the webhook's arrival: total is what people wait for"),
     metric("offshoot_layer_build_seconds", Histogram, &[], "How long a base's template took to build"),
@@ -96,6 +99,7 @@ pub const METRICS: &[Metric] = &[
     // What will run out?
     metric("offshoot_instances", Gauge, &[INSTANCE_STATE], "Databases on the branch server that stand for branches; spare: clones that wait to become one (the pool), trash: to be dropped"),
     metric("offshoot_layers", Gauge, &[LAYER_STATE], "Frozen databases that branches are cloned from"),
+    metric("offshoot_layers_dropped_total", Counter, &[DROPPED_BECAUSE], "Layers dropped that nobody needed; idle: unused for 14 days, budget: beyond OFFSHOOT_LAYER_BUDGET"),
     metric("offshoot_database_bytes", Gauge, &[SIZED], "Sizes of Offshoot's databases on the branch server; copy-on-write clones count in full"),
     metric("offshoot_largest_branch_bytes", Gauge, &[], "The size of the largest branch"),
     metric("offshoot_disk_free_bytes", Gauge, &[], "Free space where the branch server keeps its data; -1 where the server does not tell"),

@@ -250,7 +250,13 @@ impl Builder<'_> {
         if !applied(self.preparer.unless_superseded(engine.seed(&access, &pending)).await?)? {
             return Ok(false);
         }
-        self.holds_its_chain(&access).await
+        if !self.holds_its_chain(&access).await? {
+            return Ok(false);
+        }
+        if !pending.is_empty() {
+            engine.settle_rows(&access).await?;
+        }
+        Ok(true)
     }
 
     /// Files that ran without an error may have left nothing: one that says BEGIN without COMMIT undoes itself and all after it.
