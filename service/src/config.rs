@@ -54,6 +54,10 @@ pub struct ServeArgs {
     #[arg(long, env = "OFFSHOOT_POOL_SIZE", default_value_t = 4, value_name = "NUMBER")]
     pub pool_size: usize,
 
+    /// How long after the start it is measured which way of cloning databases is the fastest here
+    #[arg(long, env = "OFFSHOOT_CALIBRATE_AFTER", default_value = "30s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub calibrate_after: std::time::Duration,
+
     /// Spares for a template while many pull requests come
     #[arg(long, env = "OFFSHOOT_POOL_MAX", default_value_t = 16, value_name = "NUMBER")]
     pub pool_max: usize,

@@ -28,8 +28,6 @@ use crate::webhook::{self, WebhookState};
 
 /// How long jobs that are under way may take to end.
 const GRACE: Duration = Duration::from_secs(10);
-/// From the start until cloning is measured: whatever waited for the service goes first, and a short visit measures nothing.
-const CALIBRATE_AFTER: Duration = Duration::from_secs(30);
 /// How often the branches' sessions are held against their limits.
 const GUARD_ROUND: Duration = Duration::from_secs(2);
 /// Sessions for administration on the branch server.
@@ -167,7 +165,7 @@ impl Service {
             Ok(())
         });
         tasks.spawn(work(worker, listener.clone(), shutdown.clone()));
-        tasks.spawn(calibrate_clones(servers.engine.clone(), shutdown.clone()));
+        tasks.spawn(calibrate_clones(servers.engine.clone(), args.calibrate_after, shutdown.clone()));
         let (store, engine) = (servers.store.clone(), servers.engine.clone());
         let figures = Figures { store, engine, github, recorder }.keep(shutdown.clone());
         tasks.spawn(async move {
@@ -237,8 +235,12 @@ async fn rotate(store: &Store) -> anyhow::Result<()> {
 }
 
 /// Measures how the branch server clones best, once. Until then, and where it fails, a guess decides.
-async fn calibrate_clones(engine: Engine, shutdown: CancellationToken) -> anyhow::Result<()> {
-    if shutdown.run_until_cancelled(tokio::time::sleep(CALIBRATE_AFTER)).await.is_some() {
+async fn calibrate_clones(
+    engine: Engine,
+    after: Duration,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    if shutdown.run_until_cancelled(tokio::time::sleep(after)).await.is_some() {
         match engine.calibrate_clones(&shutdown).await {
             Ok(methods) => tracing::info!(
                 small = %methods.choose(0),

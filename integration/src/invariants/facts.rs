@@ -86,6 +86,8 @@ pub(super) struct Facts {
     pub branches: Vec<BranchFact>,
     pub instances: Vec<InstanceFact>,
     pub layers: Vec<LayerFact>,
+    /// The databases of forks that wait or were handed out; each one's role has the same name.
+    pub forks: Vec<String>,
     pub deliveries: Vec<DeliveryFact>,
     /// Kind and subject of what is still to be done.
     pub jobs: Vec<String>,
@@ -100,6 +102,7 @@ impl Facts {
             branches: all(client, BRANCHES, branch).await?,
             instances: all(client, INSTANCES, instance).await?,
             layers: all(client, LAYERS, layer).await?,
+            forks: all(client, FORKS, |row| Ok(row.try_get("database_name")?)).await?,
             deliveries: all(client, DELIVERIES, delivery).await?,
             jobs: all(client, JOBS, |row| Ok(row.try_get("job")?)).await?,
             databases: all(client, DATABASES, database).await?,
@@ -111,7 +114,10 @@ impl Facts {
 const BRANCHES: &str = "select id, repository, pull_request, database, state, generation, head_sha, database_name, \
     password is not null or reader_password is not null as has_credentials from branches order by id";
 const INSTANCES: &str = "select branch, layer, state, database_name, role_name from instances order by id";
-const LAYERS: &str = "select key, database_name, owner_role, complete from layers order by key";
+const FORKS: &str = "select database_name from forks where state in ('spare', 'live') order by id";
+/// The templates of forks are layers as well, of one branch.
+const LAYERS: &str = "select key, database_name, owner_role, complete from layers
+    union all select key, database_name, owner_role, complete from snapshots order by key";
 const DELIVERIES: &str =
     "select id, subject is not null and absorbed_at is null as waits from deliveries order by sequence";
 /// A tick of the clock may just have asked for work that has no subject; it is nobody's unfinished business.
@@ -121,7 +127,7 @@ const DATABASES: &str = "select datname::text as name, shobj_description(oid, 'p
     as sessions from pg_database where datname not in ('postgres', 'template0', 'template1') order by datname";
 const ROLES: &str = "select rolname::text as name, rolcanlogin, \
     rolcreatedb or rolcreaterole or rolreplication or rolbypassrls as is_privileged \
-    from pg_roles where rolname !~ '^pg_' and not rolsuper order by rolname";
+    from pg_roles where rolname !~ '^pg_' and not rolsuper and rolname <> 'offshoot_readers' order by rolname";
 
 async fn all<T>(client: &Client, sql: &str, read: impl Fn(&Row) -> Result<T>) -> Result<Vec<T>> {
     let rows = client.query(sql, &[]).await.with_context(|| sql.to_owned())?;

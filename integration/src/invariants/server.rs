@@ -49,7 +49,8 @@ fn databases(facts: &Facts) -> BTreeSet<&str> {
 
 fn recorded_databases(facts: &Facts) -> BTreeSet<&str> {
     let instances = facts.instances.iter().map(|instance| instance.database_name.as_str());
-    complete_layers(facts).into_iter().chain(instances).collect()
+    let forks = facts.forks.iter().map(String::as_str);
+    complete_layers(facts).into_iter().chain(instances).chain(forks).collect()
 }
 
 fn roles(facts: &Facts) -> BTreeSet<String> {
@@ -61,6 +62,7 @@ fn recorded_roles(facts: &Facts) -> (BTreeSet<String>, BTreeSet<String>) {
     let owners = facts.layers.iter().filter(|layer| layer.complete).map(|layer| layer.owner_role.clone());
     let mut needed: BTreeSet<String> = owners.collect();
     needed.extend(facts.instances.iter().map(|instance| instance.role_name.clone()));
+    needed.extend(facts.forks.iter().cloned());
     let mut allowed = needed.clone();
     for instance in &facts.instances {
         let reader = format!("{}_ro", instance.database_name);

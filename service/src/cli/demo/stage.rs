@@ -24,6 +24,8 @@ use crate::telemetry;
 const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// Between two looks at whether the service ended.
 const POLL: Duration = Duration::from_millis(200);
+/// The story goes first.
+const CALIBRATE_AFTER: Duration = Duration::from_secs(300);
 /// A story asks for one database at a time.
 const DEMO_SPARES: usize = 2;
 
@@ -87,6 +89,7 @@ impl Stage {
             layer_budget: crate::config::LAYER_BUDGET,
             pool_size: DEMO_SPARES,
             pool_max: DEMO_SPARES,
+            calibrate_after: CALIBRATE_AFTER,
             fork_ttl_limit: Duration::from_secs(24 * 3600),
             databases: DatabaseArgs::embedded(directory.join("data"), args.postgres_bin.clone()),
             github: GithubArgs {
