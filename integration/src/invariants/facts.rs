@@ -53,6 +53,13 @@ pub(super) struct LayerFact {
     pub complete: bool,
 }
 
+/// A row of `forks` that has a database, or had: its role is called as that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ForkFact {
+    pub state: String,
+    pub database_name: String,
+}
+
 /// A row of `deliveries`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DeliveryFact {
@@ -86,8 +93,9 @@ pub(super) struct Facts {
     pub branches: Vec<BranchFact>,
     pub instances: Vec<InstanceFact>,
     pub layers: Vec<LayerFact>,
-    /// The databases of forks that wait or were handed out; each one's role has the same name.
-    pub forks: Vec<String>,
+    /// Frozen as layers are, and known by what branch they are of rather than by their content.
+    pub snapshots: Vec<LayerFact>,
+    pub forks: Vec<ForkFact>,
     pub deliveries: Vec<DeliveryFact>,
     /// Kind and subject of what is still to be done.
     pub jobs: Vec<String>,
@@ -102,7 +110,8 @@ impl Facts {
             branches: all(client, BRANCHES, branch).await?,
             instances: all(client, INSTANCES, instance).await?,
             layers: all(client, LAYERS, layer).await?,
-            forks: all(client, FORKS, |row| Ok(row.try_get("database_name")?)).await?,
+            snapshots: all(client, SNAPSHOTS, layer).await?,
+            forks: all(client, FORKS, fork).await?,
             deliveries: all(client, DELIVERIES, delivery).await?,
             jobs: all(client, JOBS, |row| Ok(row.try_get("job")?)).await?,
             databases: all(client, DATABASES, database).await?,
@@ -114,10 +123,10 @@ impl Facts {
 const BRANCHES: &str = "select id, repository, pull_request, database, state, generation, head_sha, database_name, \
     password is not null or reader_password is not null as has_credentials from branches order by id";
 const INSTANCES: &str = "select branch, layer, state, database_name, role_name from instances order by id";
-const FORKS: &str = "select database_name from forks where state in ('spare', 'live') order by id";
-/// The templates of forks are layers as well, of one branch.
-const LAYERS: &str = "select key, database_name, owner_role, complete from layers
-    union all select key, database_name, owner_role, complete from snapshots order by key";
+const LAYERS: &str = "select key, database_name, owner_role, complete from layers order by key";
+const SNAPSHOTS: &str = "select key, database_name, owner_role, complete from snapshots order by key";
+const FORKS: &str =
+    "select state, database_name from forks where state not in ('wanted', 'dropped') order by id";
 const DELIVERIES: &str =
     "select id, subject is not null and absorbed_at is null as waits from deliveries order by sequence";
 /// A tick of the clock may just have asked for work that has no subject; it is nobody's unfinished business.
@@ -125,6 +134,7 @@ const JOBS: &str = "select kind || ' ' || subject as job from jobs where state i
 const DATABASES: &str = "select datname::text as name, shobj_description(oid, 'pg_database') as comment, datistemplate, \
     datallowconn, (select count(*) from pg_stat_activity where datid = pg_database.oid and backend_type = 'client backend') \
     as sessions from pg_database where datname not in ('postgres', 'template0', 'template1') order by datname";
+/// The group of all readers stands for the whole service.
 const ROLES: &str = "select rolname::text as name, rolcanlogin, \
     rolcreatedb or rolcreaterole or rolreplication or rolbypassrls as is_privileged \
     from pg_roles where rolname !~ '^pg_' and not rolsuper and rolname <> 'offshoot_readers' order by rolname";
@@ -165,6 +175,10 @@ fn layer(row: &Row) -> Result<LayerFact> {
         owner_role: row.try_get("owner_role")?,
         complete: row.try_get("complete")?,
     })
+}
+
+fn fork(row: &Row) -> Result<ForkFact> {
+    Ok(ForkFact { state: row.try_get("state")?, database_name: row.try_get("database_name")? })
 }
 
 fn delivery(row: &Row) -> Result<DeliveryFact> {

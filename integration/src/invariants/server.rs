@@ -38,8 +38,9 @@ pub(super) fn wrong(facts: &Facts) -> Vec<String> {
     found
 }
 
+/// Layers and snapshots that were finished.
 fn complete_layers(facts: &Facts) -> BTreeSet<&str> {
-    let complete = facts.layers.iter().filter(|layer| layer.complete);
+    let complete = facts.layers.iter().chain(&facts.snapshots).filter(|layer| layer.complete);
     complete.map(|layer| layer.database_name.as_str()).collect()
 }
 
@@ -49,7 +50,7 @@ fn databases(facts: &Facts) -> BTreeSet<&str> {
 
 fn recorded_databases(facts: &Facts) -> BTreeSet<&str> {
     let instances = facts.instances.iter().map(|instance| instance.database_name.as_str());
-    let forks = facts.forks.iter().map(String::as_str);
+    let forks = facts.forks.iter().map(|fork| fork.database_name.as_str());
     complete_layers(facts).into_iter().chain(instances).chain(forks).collect()
 }
 
@@ -59,10 +60,10 @@ fn roles(facts: &Facts) -> BTreeSet<String> {
 
 /// The roles that must stand, and those that may: each instance has a role, and a reader at the latest when it is live.
 fn recorded_roles(facts: &Facts) -> (BTreeSet<String>, BTreeSet<String>) {
-    let owners = facts.layers.iter().filter(|layer| layer.complete).map(|layer| layer.owner_role.clone());
-    let mut needed: BTreeSet<String> = owners.collect();
+    let complete = facts.layers.iter().chain(&facts.snapshots).filter(|layer| layer.complete);
+    let mut needed: BTreeSet<String> = complete.map(|layer| layer.owner_role.clone()).collect();
+    needed.extend(facts.forks.iter().map(|fork| fork.database_name.clone()));
     needed.extend(facts.instances.iter().map(|instance| instance.role_name.clone()));
-    needed.extend(facts.forks.iter().cloned());
     let mut allowed = needed.clone();
     for instance in &facts.instances {
         let reader = format!("{}_ro", instance.database_name);

@@ -47,6 +47,10 @@ pub(super) fn left_over(facts: &Facts) -> Vec<String> {
     found.extend(begun.map(|one| {
         format!("nothing is left to be done, but the instance {} is {}", one.database_name, one.state)
     }));
+    let begun = facts.forks.iter().filter(|one| ["filling", "trash"].contains(&one.state.as_str()));
+    found.extend(begun.map(|one| {
+        format!("nothing is left to be done, but the fork {} is {}", one.database_name, one.state)
+    }));
     found
 }
 
