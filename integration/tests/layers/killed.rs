@@ -7,8 +7,12 @@ use super::trimmed::{forget_uses, three_tips};
 use crate::shop::{SHOP, migration};
 use crate::world::World;
 
-const TROUBLE: [&str; 3] =
-    ["took jobs back from a worker", "is tried again", "dropped a database that nothing stands for"];
+const TROUBLE: [&str; 4] = [
+    "took jobs back from a worker",
+    "is tried again",
+    "dropped a database that nothing stands for",
+    "dropped a role that nothing stands for",
+];
 
 async fn world(environment: &[(&str, &str)]) -> Result<World> {
     World::start_with(|options| {
@@ -52,7 +56,9 @@ async fn killed_between_forgetting_a_layer_and_dropping_it() -> Result<()> {
         ],
     )?;
     world.settle().await?;
-    ensure!(world.layers().await? == [2, 3, 1], "{:?}", world.layers().await?);
+    // The tip that was, which nobody needs now, may be dropped already.
+    let layers = world.layers().await?;
+    ensure!(layers.first() == Some(&2) && layers.last() == Some(&1), "{layers:?}");
     world.finish().await
 }
 

@@ -54,7 +54,7 @@ async fn what_nobody_needs_goes_when_there_is_no_room() -> Result<()> {
     world.run("trim_layers").await?;
     ensure!(world.layers().await? == [3], "{:?}", world.layers().await?);
     // And what was dropped is built again when somebody asks for it.
-    let first = world.github.push(
+    world.github.push(
         SHOP,
         "main",
         &[
@@ -63,7 +63,7 @@ async fn what_nobody_needs_goes_when_there_is_no_room() -> Result<()> {
         ],
     )?;
     world.settle().await?;
-    ensure!(!first.to_string().is_empty() && world.layers().await? == [3, 1], "{:?}", world.layers().await?);
+    ensure!(world.layers().await?.last() == Some(&1), "{:?}", world.layers().await?);
     world.finish().await
 }
 

@@ -76,6 +76,7 @@ impl Worker {
     async fn next_trial(&self) -> Result<Option<Trial<'_>>, JobError> {
         let client = self.store.client().await?;
         let due = layer_checks::due(&client, Utc::now() - AGAIN_AFTER).await?;
+        drop(client);
         for layer in due.into_iter().filter(|layer| self.is_buildable(layer)) {
             let Some(recipe) = &layer.recipe else { continue };
             let blobs = objects::get_blobs(&self.store, &recipe.oids()).await?;
