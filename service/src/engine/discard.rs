@@ -17,7 +17,8 @@ impl Engine {
         let _lock = self.instance_lock(instance).await?;
         self.drop_database(&instance.database).await?;
         self.drop_role(&instance.reader).await?;
-        self.drop_role(&instance.role).await
+        self.drop_role(&instance.role).await?;
+        Ok(())
     }
 
     /// Whether nobody makes or removes this instance now.
@@ -35,15 +36,14 @@ impl Engine {
     }
 
     /// Drops the roles of an instance that has no database: whoever made it was killed before it came to that, or whoever dropped it
-    /// after. False where it has one.
+    /// after. False where it has one, or has no roles either.
     pub async fn discard_roles(&self, instance: &InstanceNames) -> Result<bool, EngineError> {
         let _lock = self.instance_lock(instance).await?;
         if self.place(&instance.database).await? != Place::Nothing {
             return Ok(false);
         }
-        self.drop_role(&instance.reader).await?;
-        self.drop_role(&instance.role).await?;
-        Ok(true)
+        let reader = self.drop_role(&instance.reader).await?;
+        Ok(self.drop_role(&instance.role).await? || reader)
     }
 
     pub(super) async fn drop_database(&self, database: &Ident) -> Result<(), EngineError> {
@@ -90,8 +90,8 @@ impl Engine {
     }
 
     /// A role owns nothing outside its database, which is gone by now. Another branch may have granted it something, though:
-    /// roles are known in every database, and such a grant would keep it from being dropped.
-    pub(super) async fn drop_role(&self, role: &Ident) -> Result<(), EngineError> {
+    /// roles are known in every database, and such a grant would keep it from being dropped. False where there was none.
+    pub(super) async fn drop_role(&self, role: &Ident) -> Result<bool, EngineError> {
         let doing = format!("drop the role {role}");
         let client = self.client(&doing).await?;
         let found = client
@@ -102,7 +102,7 @@ impl Engine {
             )
             .await
             .map_err(EngineError::refused(doing.clone()))?;
-        let Some(found) = found else { return Ok(()) };
+        let Some(found) = found else { return Ok(false) };
         if !is_ours(role.as_str(), found.get("comment")) {
             return Err(EngineError::NotOurs { what: "role", name: role.as_str().to_owned() });
         }
@@ -117,10 +117,11 @@ impl Engine {
                 drop(client);
                 self.revoke_everywhere(role).await?;
                 let client = self.client(&doing).await?;
-                client.batch_execute(&drop_it).await.map_err(EngineError::refused(doing))
+                client.batch_execute(&drop_it).await.map_err(EngineError::refused(doing))?;
             }
-            outcome => outcome.map_err(EngineError::refused(doing)),
+            outcome => outcome.map_err(EngineError::refused(doing))?,
         }
+        Ok(true)
     }
 
     /// Ends the branches' sessions that hold on to a role of another: a GRANT to it in a transaction that is never ended does.

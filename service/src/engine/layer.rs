@@ -131,6 +131,7 @@ impl Engine {
     /// Drops a layer and its role. A layer that is not there is no error.
     pub async fn drop_layer(&self, layer: &LayerNames) -> Result<(), EngineError> {
         self.drop_database(&layer.database).await?;
-        self.drop_role(&layer.owner).await
+        self.drop_role(&layer.owner).await?;
+        Ok(())
     }
 }
