@@ -43,6 +43,11 @@ test: test-tools lint ## all checks, from a clean checkout: set-up, lint, every 
 
 # A short form is among the tests. OFFSHOOT_TEST_SEED repeats a run; as root a disk is filled as well.
 MINUTES ?= 10
+.PHONY: hostile
+hostile: ## attacks by pull request, on PostgreSQL 18 and 15, beside a neighbour that must not notice (docs/security.md)
+	@scripts/setup postgres 18 15
+	@OFFSHOOT_POSTGRES_BIN="$(POSTGRES)" cargo test --locked --package offshoot --all-features --test integration -- --ignored --nocapture hostile::
+
 .PHONY: chaos
 chaos: ## storms of pull requests under every fault, for MINUTES=10, and their score (docs/chaos.md)
 	@scripts/setup postgres 18

@@ -58,11 +58,13 @@ fn attacks() -> Vec<Attack> {
 }
 
 #[tokio::test]
+#[ignore = "minutes long: `make hostile`"]
 async fn attacks_on_postgresql_18_are_contained() -> Result<()> {
     suite("18").await
 }
 
 #[tokio::test]
+#[ignore = "minutes long: `make hostile`"]
 async fn attacks_on_postgresql_15_are_contained() -> Result<()> {
     suite("15").await
 }
