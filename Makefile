@@ -41,17 +41,17 @@ test: test-tools lint ## all checks, from a clean checkout: set-up, lint, every 
 	@OFFSHOOT_POSTGRES_BIN="$(POSTGRES)" scripts/stage "tests" cargo test --locked --workspace --all-features
 	@scripts/stage "Docker image" scripts/test-docker-image
 
-# A short form is among the tests. OFFSHOOT_TEST_SEED repeats a run; as root a disk is filled as well.
-MINUTES ?= 10
 .PHONY: hostile
 hostile: ## attacks by pull request, on PostgreSQL 18 and 15, beside a neighbour that must not notice (docs/security.md)
 	@scripts/setup postgres 18 15
 	@OFFSHOOT_POSTGRES_BIN="$(POSTGRES)" cargo test --locked --package offshoot --all-features --test integration -- --ignored --nocapture hostile::
 
+# OFFSHOOT_TEST_SEED repeats a run; as root a disk is filled as well.
+MINUTES ?= 10
 .PHONY: chaos
 chaos: ## storms of pull requests under every fault, for MINUTES=10, and their score (docs/chaos.md)
 	@scripts/setup postgres 18
-	@OFFSHOOT_POSTGRES_BIN="$(POSTGRES)" MINUTES="$(MINUTES)" cargo test --locked --package offshoot --test integration -- --ignored --nocapture chaos::storms_for_minutes
+	@OFFSHOOT_POSTGRES_BIN="$(POSTGRES)" MINUTES="$(MINUTES)" cargo test --locked --package offshoot --test integration -- --ignored --nocapture chaos::
 
 .PHONY: test-tools
 test-tools:

@@ -33,7 +33,7 @@ fn access(method: &str, path: &str) -> Option<Access> {
         ("delete", "/api/v1/forks/{id}") => Some(Access::Any),
         (_, _) if of_repository => Some(Access::Write),
         ("get", "/api/v1/branches") => Some(Access::Any),
-        (_, "/api/v1/tokens" | "/api/v1/tokens/{id}") => Some(Access::Administer),
+        (_, "/api/v1/audit" | "/api/v1/tokens" | "/api/v1/tokens/{id}") => Some(Access::Administer),
         _ => None,
     }
 }
