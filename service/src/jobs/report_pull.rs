@@ -176,10 +176,12 @@ async fn tell_check_run(
     let running = match told {
         Some(check) if begins_anew(&check, verdict) => None,
         Some(Check { github_id: Some(run), .. }) => Some(run),
-        // It was to be begun, and whether GitHub heard of it is not known. What ended is of an earlier one.
+        // It was to be begun, and whether GitHub heard of it is not known. One that ended goes on only to end again: it may be an earlier one's, or
+        // have been begun and ended in one request.
         Some(_) => {
+            let ends = matches!(verdict.status, CheckStatus::Completed(_));
             let found = github.find_check_run(&verdict.sha, &external_id).await?;
-            found.filter(|run| !run.has_ended()).map(|run| run.id)
+            found.filter(|run| ends || !run.has_ended()).map(|run| run.id)
         }
         None => github.find_check_run(&verdict.sha, &external_id).await?.map(|run| run.id),
     };

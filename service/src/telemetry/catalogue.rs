@@ -58,6 +58,7 @@ const STEP: Label = ("step", &["queued", "read", "acquire", "migrate", "seed", "
 const INSTANCE_STATE: Label = ("state", &["filling", "spare", "preparing", "live", "trash"]);
 const FORK_FROM: Label = ("from", &["pool", "scratch"]);
 const LAYER_STATE: Label = ("state", &["complete", "building"]);
+const SPARE_FOUND: Label = ("found", &["yes", "no"]);
 const DROPPED_BECAUSE: Label = ("because", &["idle", "budget"]);
 const CHECK_OUTCOME: Label = ("outcome", &["same", "differs", "broken", "unstable"]);
 const SERVER: Label = ("server", &["control", "branch"]);
@@ -82,6 +83,9 @@ pub const METRICS: &[Metric] = &[
     metric("offshoot_deliveries_refused_total", Counter, &[REFUSAL], "Webhooks that were not taken; what is unavailable or internal GitHub does not send again by itself"),
     metric("offshoot_deliveries_waiting", Gauge, &[], "Stored webhooks that no job took up yet"),
     metric("offshoot_delivery_oldest_wait_seconds", Gauge, &[], "For how long the oldest of them has been waiting"),
+    metric("offshoot_throttled_total", Counter, &[], "Requests that were answered 429"),
+    metric("offshoot_connections_refused_total", Counter, &[], "Connections to the HTTP address that were closed at once, because too many were open"),
+    metric("offshoot_sessions_ended_total", Counter, &[], "Sessions of branches that were ended because they went beyond a limit"),
     metric("offshoot_branches", Gauge, &[BRANCH_STATE], "Branches by state; errored: our trouble, retried; failed: a migration or seed of the pull request"),
     metric("offshoot_branches_settled_total", Counter, &[SETTLED], "Verdicts on pull requests' databases"),
     metric("offshoot_layer_checks_total", Counter, &[CHECK_OUTCOME], "Layers compared with a replay from empty; differs: replaced by it, broken: the files fail from empty, unstable: two replays do not agree"),
@@ -98,6 +102,7 @@ pub const METRICS: &[Metric] = &[
     metric("offshoot_github_request_seconds", Histogram, &[], "How long GitHub took to answer"),
     // What will run out?
     metric("offshoot_instances", Gauge, &[INSTANCE_STATE], "Databases on the branch server that stand for branches; spare: clones that wait to become one (the pool), trash: to be dropped"),
+    metric("offshoot_spares_asked_total", Counter, &[SPARE_FOUND], "Branches that asked for a spare, and whether one was waiting; many without one: raise OFFSHOOT_POOL_SIZE"),
     metric("offshoot_layers", Gauge, &[LAYER_STATE], "Frozen databases that branches are cloned from"),
     metric("offshoot_layers_dropped_total", Counter, &[DROPPED_BECAUSE], "Layers dropped that nobody needed; idle: unused for 14 days, budget: beyond OFFSHOOT_LAYER_BUDGET"),
     metric("offshoot_database_bytes", Gauge, &[SIZED], "Sizes of Offshoot's databases on the branch server; copy-on-write clones count in full"),
