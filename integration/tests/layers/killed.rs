@@ -1,10 +1,9 @@
 //! `kill -9` while a layer is dropped or checked leaves nothing, and nothing half-made is handed out.
 
 use anyhow::{Result, ensure};
-use integration::git::Change;
 
-use super::trimmed::{forget_uses, three_tips};
-use crate::shop::{SHOP, migration};
+use super::trimmed::{back_to_the_first_tip, forget_uses, three_tips};
+use crate::shop::migration;
 use crate::world::World;
 
 const TROUBLE: [&str; 4] = [
@@ -47,15 +46,7 @@ async fn killed_between_forgetting_a_layer_and_dropping_it() -> Result<()> {
     ensure!(world.layers().await? == [2, 3], "{:?}", world.layers().await?);
     world.offshoot.standing().await?.ensure_no_leftovers()?;
     // The same layer again, whatever was left of it.
-    world.github.push(
-        SHOP,
-        "main",
-        &[
-            Change::remove("prisma/migrations/20260103000000_three"),
-            Change::remove("prisma/migrations/20260102000000_two"),
-        ],
-    )?;
-    world.settle().await?;
+    back_to_the_first_tip(&world).await?;
     // The tip that was, which nobody needs now, may be dropped already.
     let layers = world.layers().await?;
     ensure!(layers.first() == Some(&2) && layers.last() == Some(&1), "{layers:?}");

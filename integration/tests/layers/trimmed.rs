@@ -15,6 +15,12 @@ pub(super) async fn forget_uses(world: &World, interval: &str) -> Result<()> {
     Ok(world.offshoot.administrator().await?.batch_execute(&sql).await?)
 }
 
+/// Takes the base back to where [`three_tips`] began.
+pub(super) async fn back_to_the_first_tip(world: &World) -> Result<()> {
+    let later = ["20260103000000_three", "20260102000000_two"];
+    world.advance(&later.map(|name| Change::remove(format!("prisma/migrations/{name}")))).await
+}
+
 /// Three tips one after the other, with a pull request that stays behind at the second.
 pub(super) async fn three_tips(world: &World) -> Result<integration::offshoot::BranchRef> {
     world.open_used_shop(&[]).await?;
@@ -54,15 +60,7 @@ async fn what_nobody_needs_goes_when_there_is_no_room() -> Result<()> {
     world.run("trim_layers").await?;
     ensure!(world.layers().await? == [3], "{:?}", world.layers().await?);
     // And what was dropped is built again when somebody asks for it.
-    world.github.push(
-        SHOP,
-        "main",
-        &[
-            Change::remove("prisma/migrations/20260103000000_three"),
-            Change::remove("prisma/migrations/20260102000000_two"),
-        ],
-    )?;
-    world.settle().await?;
+    back_to_the_first_tip(&world).await?;
     ensure!(world.layers().await?.last() == Some(&1), "{:?}", world.layers().await?);
     world.finish().await
 }

@@ -40,18 +40,19 @@ pub enum Lane {
     Background,
 }
 
+const FOREGROUND: [&str; 5] =
+    ["reconcile_pull", "report_pull", "sync_repository", "sync_installation", "fill_forks"];
+const BACKGROUND: [&str; 6] =
+    ["follow_base", "refill_pool", "empty_trash", "sweep", "trim_layers", "check_layer"];
+
 impl Lane {
     pub const ALL: [Self; 2] = [Self::Foreground, Self::Background];
 
     /// The kinds of its jobs.
-    pub fn kinds(self) -> &'static [&'static str] {
+    pub const fn kinds(self) -> &'static [&'static str] {
         match self {
-            Self::Foreground => {
-                &["reconcile_pull", "fill_forks", "report_pull", "sync_repository", "sync_installation"]
-            }
-            Self::Background => {
-                &["follow_base", "refill_pool", "empty_trash", "sweep", "trim_layers", "check_layer"]
-            }
+            Self::Foreground => &FOREGROUND,
+            Self::Background => &BACKGROUND,
         }
     }
 
@@ -62,20 +63,14 @@ impl Lane {
 }
 
 impl Job {
-    /// Every kind, for figures.
-    pub const KINDS: &[&str] = &[
-        "reconcile_pull",
-        "report_pull",
-        "sync_repository",
-        "sync_installation",
-        "fill_forks",
-        "follow_base",
-        "refill_pool",
-        "empty_trash",
-        "sweep",
-        "trim_layers",
-        "check_layer",
-    ];
+    /// Every kind, for figures: both lanes' one after the other.
+    pub const KINDS: &[&str] = &{
+        let mut all = [""; FOREGROUND.len() + BACKGROUND.len()];
+        let (before, after) = all.split_at_mut(FOREGROUND.len());
+        before.copy_from_slice(&FOREGROUND);
+        after.copy_from_slice(&BACKGROUND);
+        all
+    };
 
     pub fn kind(&self) -> &'static str {
         match self {

@@ -18,7 +18,7 @@ use crate::engine::{Identity, InstanceNames, InstanceSpec, LayerNames, ReplayErr
 use crate::queue::Claim;
 use crate::secret::Secret;
 use crate::store::layer_checks::{self, Candidate};
-use crate::store::{jobs, layers, objects, retention};
+use crate::store::{instances, jobs, layers, objects, retention};
 
 /// What is frozen changes little; the server around it may.
 const AGAIN_AFTER: TimeDelta = TimeDelta::days(1);
@@ -263,7 +263,7 @@ impl<'a> Trial<'a> {
         let took_ms = self.started.elapsed().as_secs_f64() * 1e3;
         // One that was forgotten meanwhile is adopted by its next builder.
         retention::replaced(&client, &self.layer.key, size, took_ms).await?;
-        retention::discard_spares(&client, &self.layer.key).await?;
+        instances::give_up(&client, &self.layer.key).await?;
         Ok(jobs::enqueue(&client, &Job::EmptyTrash).await?)
     }
 
@@ -271,7 +271,7 @@ impl<'a> Trial<'a> {
     async fn remove(&self) -> Result<(), JobError> {
         let engine = &self.worker.engine;
         let client = self.worker.store.client().await?;
-        retention::discard_spares(&client, &self.layer.key).await?;
+        instances::give_up(&client, &self.layer.key).await?;
         layers::forget(&client, &self.layer.key).await?;
         engine.drop_layer(&self.layer_names()?).await?;
         Ok(jobs::enqueue(&client, &Job::EmptyTrash).await?)

@@ -14,8 +14,8 @@ use super::query::{FromRow, get, parsed, query};
 use crate::domain::branch::BranchId;
 
 pub use spares::{
-    NewSpare, Stock, Taken, drain, drain_forgotten, fill, filled, filling, pooled_layers, prune_demand,
-    stock, take,
+    NewSpare, Stock, Taken, drain, drain_forgotten, fill, filled, filling, give_up, pooled_layers,
+    prune_demand, stock, take,
 };
 
 /// What an [`Instance`] is read from.

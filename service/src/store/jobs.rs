@@ -16,7 +16,7 @@ use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-pub use figures::{QueueFigure, figures, is_busy, prune};
+pub use figures::{QueueFigure, are_waiting, figures, is_busy, prune};
 pub use held::{complete, fail, give_up, heartbeat, release, rescue, snooze};
 
 use super::StoreError;
@@ -111,25 +111,6 @@ pub async fn enqueue_at(
     .execute(client, &[&job.kind(), &job.subject(), &job.priority(), &run_at])
     .await?;
     Ok(())
-}
-
-/// Whether jobs of a lane are due that nobody has taken up.
-pub async fn are_waiting(client: &impl GenericClient, lane: Lane) -> Result<bool, StoreError> {
-    struct Waiting(bool);
-    impl FromRow for Waiting {
-        fn from_row(row: &Row) -> Result<Self, StoreError> {
-            get(row, "waiting").map(Self)
-        }
-    }
-    let waiting: Waiting = query(
-        "ask whether jobs wait",
-        "select exists (
-             select from jobs where state = 'available' and run_at <= now() and kind = any($1)
-         ) as waiting",
-    )
-    .one(client, &[&lane.kinds()])
-    .await?;
-    Ok(waiting.0)
 }
 
 /// Takes the most urgent job of a lane that is due, and whose like nobody is running, for the length of a lease. Kinds that this version does not

@@ -167,16 +167,6 @@ pub async fn replaced(
     Ok(replaced > 0)
 }
 
-/// Gives up the spares that were cloned from a layer which was found to be wrong.
-pub async fn discard_spares(client: &impl GenericClient, key: &LayerKey) -> Result<u64, StoreError> {
-    query(
-        "give a layer's spares up",
-        "update instances set state = 'trash' where layer = $1 and state in ('filling', 'spare')",
-    )
-    .execute(client, &[&key.as_str()])
-    .await
-}
-
 /// How many branches that stand were built from a layer.
 pub async fn branches_from(client: &impl GenericClient, key: &LayerKey) -> Result<i64, StoreError> {
     let Total(total) = query(

@@ -20,6 +20,7 @@ use super::signature;
 use crate::secret::Secret;
 use crate::store::deliveries::{self, NewDelivery, Receipt};
 use crate::store::{Store, StoreError};
+use crate::telemetry::catalogue::DELIVERY_EVENTS;
 use crate::telemetry::traces;
 
 /// GitHub's own cap for a delivery is 25 MB.
@@ -104,19 +105,9 @@ async fn take(state: &WebhookState, request: Request) -> Result<StatusCode, Prob
     Ok(status)
 }
 
-/// An event as it is counted: GitHub has many, and a figure should have few series.
+/// An event as it is counted.
 fn counted(event: &str) -> &'static str {
-    const EVENTS: [&str; 8] = [
-        "pull_request",
-        "push",
-        "issue_comment",
-        "check_run",
-        "check_suite",
-        "repository",
-        "installation",
-        "ping",
-    ];
-    EVENTS.into_iter().find(|known| *known == event).unwrap_or("other")
+    DELIVERY_EVENTS.iter().find(|known| **known == event).copied().unwrap_or("other")
 }
 
 /// GitHub does not deliver twice by itself, so a session that was just severed must not cost a delivery.

@@ -9,7 +9,6 @@ use super::outcome::{Published, Work};
 use super::{Order, Preparer, held, layer};
 use crate::domain::branch::Branch;
 use crate::domain::plan::{Build, LayerAtHand, Start, Step};
-use crate::domain::seed::SeedFile;
 use crate::engine::{Access, InstanceNames, InstanceSpec, LayerNames, Source};
 use crate::jobs::JobError;
 use crate::store::instances::{self, Taken};
@@ -70,21 +69,18 @@ impl Preparer<'_> {
         start: &Start,
         work: &mut Work<'_>,
     ) -> Result<Acquired, JobError> {
-        let Start::Layer(LayerAtHand { key, chain, seeded }) = start else {
+        let Start::Layer(layer) = start else {
             return self.create(order, branch, None).await;
         };
         let client = self.store.client().await?;
-        let spare = instances::take(&client, self.store.vault(), key, branch.id).await?;
+        let spare = instances::take(&client, self.store.vault(), &layer.key, branch.id).await?;
         drop(client);
-        work.came_with(chain.len());
-        if *seeded {
-            work.seeded = order.database.base.seeds.iter().map(SeedFile::seeded).collect();
-        }
+        work.starts_from(order, layer);
         metrics::counter!("offshoot_spares_asked_total", "found" => if spare.is_some() { "yes" } else { "no" })
             .increment(1);
         match spare {
             Some(spare) => self.admit(branch, spare).await,
-            None => self.create(order, branch, Some(&LayerNames::of(key)?)).await,
+            None => self.create(order, branch, Some(&LayerNames::of(&layer.key)?)).await,
         }
     }
 

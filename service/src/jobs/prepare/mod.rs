@@ -193,7 +193,10 @@ impl Preparer<'_> {
                 reset: branch.reset_requested,
             })
         };
-        let mut decision = decide(layer::of_base(self, database).await?.as_slice());
+        let mut decision = decide(&[]);
+        if starts_from_nothing(&decision) {
+            decision = decide(layer::of_base(self, database).await?.as_slice());
+        }
         if starts_from_nothing(&decision) && ensure_base(self, order).await? {
             decision = decide(layer::of_base(self, database).await?.as_slice());
         }

@@ -7,8 +7,8 @@ use crate::domain::branch::{AppliedMigration, Branch};
 use crate::domain::chain::{Difference, MigrationFile};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::findings::Finding;
-use crate::domain::plan::Because;
-use crate::domain::seed::SeededFile;
+use crate::domain::plan::{Because, LayerAtHand};
+use crate::domain::seed::{SeedFile, SeededFile};
 use crate::domain::state::BranchState;
 use crate::engine::Ledger;
 use crate::jobs::JobError;
@@ -65,6 +65,14 @@ impl<'a> Work<'a> {
             duration_ms: None,
         };
         self.applied = self.wanted[..count].iter().map(came).collect();
+    }
+
+    /// What a layer of the order's base brings is there already.
+    pub(super) fn starts_from(&mut self, order: &Order<'_>, layer: &LayerAtHand) {
+        self.came_with(layer.chain.len());
+        if layer.seeded {
+            self.seeded = order.database.base.seeds.iter().map(SeedFile::seeded).collect();
+        }
     }
 
     /// What the author of the branch's data should know of a rebuild.

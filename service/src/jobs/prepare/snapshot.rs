@@ -13,8 +13,8 @@ use crate::domain::chain::Chain;
 use crate::domain::failure::Failure;
 use crate::domain::fork::Origin;
 use crate::domain::layer::{LayerKey, SnapshotContent};
-use crate::domain::plan::{Decision, Held, LayerAtHand, Start};
-use crate::domain::seed::{SeedDigest, SeedFile};
+use crate::domain::plan::{Decision, Held, Start};
+use crate::domain::seed::SeedDigest;
 use crate::engine::{Identity, InstanceNames, InstanceSpec, LayerNames, Source, Subject};
 use crate::jobs::JobError;
 use crate::secret::Secret;
@@ -121,12 +121,9 @@ impl Preparer<'_> {
         let mut work = Work::new(&wanted, Vec::new(), Duration::ZERO);
         let layer = match &build.start {
             Start::Empty => None,
-            Start::Layer(LayerAtHand { key, chain, seeded }) => {
-                work.came_with(chain.len());
-                if *seeded {
-                    work.seeded = order.database.base.seeds.iter().map(SeedFile::seeded).collect();
-                }
-                Some(LayerNames::of(key)?)
+            Start::Layer(layer) => {
+                work.starts_from(order, layer);
+                Some(LayerNames::of(&layer.key)?)
             }
         };
         let (password, reader_password) = (Secret::generate(), Secret::generate());

@@ -219,6 +219,17 @@ pub async fn filling(client: &impl GenericClient, layer: &LayerKey) -> Result<Ve
     .await
 }
 
+/// Gives up all spares of a layer that was found to be wrong, and those on their way.
+pub async fn give_up(client: &impl GenericClient, layer: &LayerKey) -> Result<u64, StoreError> {
+    query(
+        "give a layer's spares up",
+        "update instances set state = 'trash', password = null, reader_password = null
+         where state in ('filling', 'spare') and layer = $1",
+    )
+    .execute(client, &[&layer.as_str()])
+    .await
+}
+
 /// Gives up the spares whose layer was forgotten. How many those were.
 pub async fn drain_forgotten(client: &impl GenericClient) -> Result<u64, StoreError> {
     query(

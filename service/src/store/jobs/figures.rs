@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use super::super::StoreError;
 use super::super::page::Total;
 use super::super::query::{FromRow, get, query};
+use crate::domain::job::Lane;
 
 /// Whether a job more urgent than a priority runs, or is due.
 pub async fn is_busy(client: &impl GenericClient, priority: i16) -> Result<bool, StoreError> {
@@ -18,6 +19,19 @@ pub async fn is_busy(client: &impl GenericClient, priority: i16) -> Result<bool,
          ) as any_job",
     )
     .one(client, &[&priority])
+    .await?;
+    Ok(found > 0)
+}
+
+/// Whether jobs of a lane are due that nobody has taken up.
+pub async fn are_waiting(client: &impl GenericClient, lane: Lane) -> Result<bool, StoreError> {
+    let Total(found) = query(
+        "look for waiting jobs",
+        "select count(*) as total from (
+             select from jobs where state = 'available' and run_at <= now() and kind = any($1) limit 1
+         ) as any_job",
+    )
+    .one(client, &[&lane.kinds()])
     .await?;
     Ok(found > 0)
 }

@@ -69,7 +69,7 @@ pub(super) async fn list(
     wanted: Result<Query<Wanted>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<List>, Problem> {
     caller.must_administer()?;
-    let Query(wanted) = wanted.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let Query(wanted) = wanted?;
     let request = PageRequest { number: wanted.page.unwrap_or(1).max(1), size: PAGE_SIZE };
     let filter = Filter { action: wanted.action, subject: wanted.subject, actor: wanted.actor };
     let client = app.store.client().await?;

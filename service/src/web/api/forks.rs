@@ -80,9 +80,9 @@ pub(super) async fn create(
     query: Result<Query<WhichFork>, QueryRejection>,
     new: Result<Option<Json<NewFork>>, JsonRejection>,
 ) -> Result<(StatusCode, Json<ForkDocument>), Problem> {
-    let Path(path) = path.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-    let Query(which) = query.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-    let new = new.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let Path(path) = path?;
+    let Query(which) = query?;
+    let new = new?;
     let repository = path.repository()?;
     caller.must_read(&repository)?;
     let wish = Wish {
@@ -172,8 +172,8 @@ pub(super) async fn list(
     path: Result<Path<PullPath>, PathRejection>,
     query: Result<Query<WhichFork>, QueryRejection>,
 ) -> Result<Json<ForkList>, Problem> {
-    let Path(path) = path.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-    let Query(which) = query.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let Path(path) = path?;
+    let Query(which) = query?;
     let repository = path.repository()?;
     caller.must_read(&repository)?;
     let which = Which { database: which.database, sha: which.sha, wait: None, any_state: false };
@@ -195,7 +195,7 @@ pub(super) async fn delete(
     caller: Caller,
     id: Result<Path<Uuid>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    let Path(id) = id.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+    let Path(id) = id?;
     let missing = || Problem::not_found(format!("There is no fork {}, or not for this token.", id.simple()));
     let client = app.store.client().await?;
     let found = forks::find_live(&client, id).await?.ok_or_else(missing)?;
