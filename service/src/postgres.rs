@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -97,6 +97,14 @@ impl Endpoint {
         other
     }
 
+    /// The same with more command-line options than it has.
+    pub fn with_more_options(&self, options: &str) -> Self {
+        match self.config.get_options() {
+            Some(own) if !own.is_empty() => self.with_options(&format!("{own} {options}")),
+            _ => self.with_options(options),
+        }
+    }
+
     /// The database's name: the URL's, else the user's, as libpq has it.
     pub fn database(&self) -> Option<&str> {
         self.config.get_dbname().or_else(|| self.config.get_user())
@@ -139,6 +147,8 @@ impl Endpoint {
             .max_size(size)
             .wait_timeout(Some(POOL_WAIT))
             .create_timeout(Some(POOL_WAIT))
+            // The session that was used last knows the statements already.
+            .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .build()
             .expect("a pool with a runtime can be built")

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -30,6 +30,8 @@ use crate::webhook::{self, WebhookState};
 const GRACE: Duration = Duration::from_secs(10);
 /// How often the branches' sessions are held against their limits.
 const GUARD_ROUND: Duration = Duration::from_secs(2);
+/// How often sessions that wait are asked whether they still answer; sooner than a firewall forgets one that is silent.
+const TEND_EVERY: Duration = Duration::from_secs(30);
 /// Sessions for administration on the branch server.
 const ENGINE_POOL: usize = 16;
 /// Jobs at once that nobody waits for.
@@ -96,6 +98,7 @@ fn engine_settings(args: &DatabaseArgs, control: &Secret) -> anyhow::Result<Engi
         limits: args.limits.limits(),
         allowed_extensions: args.allowed_extensions.clone(),
         pool_size: ENGINE_POOL,
+        shares_control_server: args.branch_server_url.is_none(),
     })
 }
 
@@ -136,7 +139,7 @@ impl Service {
         let shutdown = CancellationToken::new();
         let listener = Arc::new(servers.store.listener());
         let worker = Worker {
-            store: servers.store.clone(),
+            store: servers.store.working(),
             engine: servers.engine.clone(),
             github: github.clone(),
             public_url: public_url.clone(),
@@ -156,7 +159,10 @@ impl Service {
             limits: Arc::default(),
             stopping: shutdown.clone(),
         };
-        let router = web::router(app, webhook::router(WebhookState::new(servers.store.clone(), secrets)));
+        let router = web::router(
+            app,
+            webhook::router(WebhookState::new(servers.store.clone(), listener.clone(), secrets)),
+        );
         let scheduler = schedule::start(&servers.store).await?;
         let mut tasks = tokio::task::JoinSet::new();
         let serving = web::serve(socket, router, shutdown.clone());
@@ -260,12 +266,17 @@ async fn calibrate_clones(
 
 /// Holds the branches to their limits. Any number of replicas may do so at once.
 async fn guard(engine: Engine, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let mut tended = Instant::now();
     let mut rounds = tokio::time::interval(GUARD_ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
             _ = rounds.tick() => {}
+        }
+        if tended.elapsed() >= TEND_EVERY {
+            engine.tend_warm_sessions().await;
+            tended = Instant::now();
         }
         match engine.enforce_limits().await {
             Ok(ended) => ended.iter().for_each(|session| {

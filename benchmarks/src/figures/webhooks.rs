@@ -41,9 +41,8 @@ const STATEMENT: &str = "with stored as (insert into rival.deliveries (id, event
      values (gen_random_uuid()::text, 'pull_request', 'closed', '1#1', 'acme/noisy', convert_to(:payload, 'UTF8'), null, null) \
      on conflict (id) do nothing returning id), \
      queued as (insert into rival.jobs as waiting (kind, subject, priority) select 'reconcile_pull', '1#1', 10::smallint from stored \
-     on conflict (kind, subject) where state = 'available' do update set run_at = least(waiting.run_at, excluded.run_at) returning kind), \
-     woken as materialized (select pg_notify('rival_jobs', kind) from queued) \
-     select (select count(*) from stored) as stored, (select count(*) from woken) as woken;";
+     on conflict (kind, subject) where state = 'available' do update set run_at = least(waiting.run_at, excluded.run_at)) \
+     select count(*) as stored from stored;";
 
 const COPIES: &str = "create schema rival; create table rival.deliveries (like public.deliveries including all); \
                       create table rival.jobs (like public.jobs including all)";

@@ -1,21 +1,24 @@
 //! Git's own objects: refs, trees, blobs.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State as Shared};
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use super::Hub;
 use super::access::Caller;
 use super::answer::{Answer, ApiError, read_sha};
 use super::model::Level;
 use super::shapes::node_id;
-use crate::git::{EntryKind, TreeEntry};
+use crate::git::{EntryKind, Sha, TreeEntry};
 
 /// The REST API refuses blobs above 100 MB.
 const BLOB_LIMIT: usize = 100 * 1024 * 1024;
@@ -45,7 +48,7 @@ pub(crate) async fn tree(
     Extension(caller): Extension<Caller>,
     Path((owner, name, sha)): Path<(String, String, String)>,
     Query(query): Query<HashMap<String, String>>,
-) -> Answer {
+) -> Answer<Response> {
     let (git, url, limit) = {
         let state = hub.state();
         let id = state.enter(&caller, (&owner, &name), "contents", Level::Read)?;
@@ -58,32 +61,54 @@ pub(crate) async fn tree(
     let tree = git.tree_of(start)?.ok_or_else(ApiError::not_found)?;
     // GitHub looks only whether the parameter is there: `recursive=0` is recursive too.
     let entries = git.tree(tree, query.contains_key("recursive"))?;
-    let shown: Vec<Value> = entries.iter().take(limit).map(|entry| entry_json(&url, entry)).collect();
-    Ok(Json(json!({
-        "sha": tree,
-        "url": format!("{url}/git/trees/{tree}"),
-        "tree": shown,
-        "truncated": entries.len() > limit,
-    })))
+    let listing = Listing {
+        sha: tree,
+        url: format!("{url}/git/trees/{tree}"),
+        tree: entries.iter().take(limit).map(|entry| ListedEntry::new(&url, entry)).collect(),
+        truncated: entries.len() > limit,
+    };
+    Ok(Json(listing).into_response())
 }
 
-fn entry_json(url: &str, entry: &TreeEntry) -> Value {
-    // A path that is not UTF-8 is shown with replacement characters, as JSON leaves no other way.
-    let mut shown = json!({
-        "path": String::from_utf8_lossy(&entry.path),
-        "mode": entry.kind.mode(),
-        "type": entry.kind.object_type(),
-        "sha": entry.sha,
-    });
-    match entry.kind {
-        EntryKind::Tree => shown["url"] = json!(format!("{url}/git/trees/{}", entry.sha)),
-        EntryKind::Submodule => {}
-        EntryKind::File | EntryKind::Executable | EntryKind::Symlink => {
-            shown["size"] = json!(entry.size);
-            shown["url"] = json!(format!("{url}/git/blobs/{}", entry.sha));
+/// Written without a value in between: of large trees there are thousands of entries.
+#[derive(Serialize)]
+struct Listing<'a> {
+    sha: Sha,
+    url: String,
+    tree: Vec<ListedEntry<'a>>,
+    truncated: bool,
+}
+
+#[derive(Serialize)]
+struct ListedEntry<'a> {
+    /// One that is not UTF-8 is shown with replacement characters, as JSON leaves no other way.
+    path: Cow<'a, str>,
+    mode: &'static str,
+    #[serde(rename = "type")]
+    object_type: &'static str,
+    sha: Sha,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+}
+
+impl<'a> ListedEntry<'a> {
+    fn new(url: &str, entry: &'a TreeEntry) -> Self {
+        let place = match entry.kind {
+            EntryKind::Tree => Some("trees"),
+            EntryKind::Submodule => None,
+            EntryKind::File | EntryKind::Executable | EntryKind::Symlink => Some("blobs"),
+        };
+        Self {
+            path: String::from_utf8_lossy(&entry.path),
+            mode: entry.kind.mode(),
+            object_type: entry.kind.object_type(),
+            sha: entry.sha,
+            size: entry.size,
+            url: place.map(|place| format!("{url}/git/{place}/{}", entry.sha)),
         }
     }
-    shown
 }
 
 /// `GET /repos/{owner}/{repo}/git/blobs/{sha}`

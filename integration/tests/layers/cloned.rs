@@ -78,6 +78,7 @@ impl Bed {
             limits: Limits::default(),
             allowed_extensions: Vec::new(),
             pool_size: 8,
+            shares_control_server: false,
         })
         .await?;
         Ok(Self { engine, server: Some(server), administrator_url, bin, _directory: directory })

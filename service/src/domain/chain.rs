@@ -1,6 +1,9 @@
 //! Chains of migrations, and where two of them part.
 
-use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::content::Content;
@@ -52,44 +55,75 @@ impl MigrationFile {
     }
 }
 
-/// The ordered migrations of one database at one commit.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Chain(Vec<Migration>);
+/// The ordered migrations of one database at one commit. Its clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Chain(Arc<Ordered>);
+
+#[derive(Debug, Default)]
+struct Ordered {
+    migrations: Vec<Migration>,
+    /// Where the first migration of each name stands, once somebody has asked.
+    by_name: OnceLock<HashMap<String, usize>>,
+}
+
+impl PartialEq for Chain {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.migrations() == other.migrations()
+    }
+}
+
+impl Eq for Chain {}
+
+impl Serialize for Chain {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.migrations().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Chain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(Self::in_order)
+    }
+}
 
 impl Chain {
     /// Migrations in the order in which they are, or were, applied.
     pub fn in_order(migrations: Vec<Migration>) -> Self {
-        Self(migrations)
+        Self(Arc::new(Ordered { migrations, by_name: OnceLock::new() }))
     }
 
     pub fn of(files: &[MigrationFile]) -> Self {
-        Self(files.iter().map(|file| file.migration.clone()).collect())
+        Self::in_order(files.iter().map(|file| file.migration.clone()).collect())
     }
 
     pub fn migrations(&self) -> &[Migration] {
-        &self.0
+        &self.0.migrations
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.migrations().len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.migrations().is_empty()
     }
 
     pub fn find(&self, name: &str) -> Option<&Migration> {
-        self.0.iter().find(|migration| migration.name == name)
+        let by_name = self.0.by_name.get_or_init(|| {
+            let places = self.migrations().iter().enumerate().rev();
+            places.map(|(at, migration)| (migration.name.clone(), at)).collect()
+        });
+        by_name.get(name).map(|at| &self.migrations()[*at])
     }
 
     pub fn is_prefix_of(&self, other: &Chain) -> bool {
-        other.0.starts_with(&self.0)
+        other.migrations().starts_with(self.migrations())
     }
 
     /// How many migrations from the start both chains share.
     pub fn common_prefix(&self, other: &Chain) -> usize {
-        self.0.iter().zip(&other.0).take_while(|(ours, theirs)| ours == theirs).count()
+        let both = self.migrations().iter().zip(other.migrations());
+        both.take_while(|(ours, theirs)| ours == theirs).count()
     }
 }
 
@@ -113,7 +147,7 @@ pub enum Difference {
 /// Empty exactly when `applied` is a prefix of `wanted`.
 pub fn differences(applied: &Chain, wanted: &Chain) -> Vec<Difference> {
     let shared = applied.common_prefix(wanted);
-    let (old, new) = (&applied.0[shared..], &wanted.0[shared..]);
+    let (old, new) = (&applied.migrations()[shared..], &wanted.migrations()[shared..]);
     let mut found = Vec::new();
     let mut renamed_to = Vec::new();
     let mut kept = Vec::new();

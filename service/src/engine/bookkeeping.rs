@@ -40,6 +40,9 @@ pub struct Ledger {
 impl Engine {
     /// Opens a session for reading a database's bookkeeping.
     pub async fn ledger(&self, access: &Access) -> Result<Ledger, EngineError> {
+        if let Some(ledger) = self.warm.ledger(&access.database) {
+            return Ok(ledger);
+        }
         Ok(Ledger { client: self.connect_as(access, OPTIONS).await?, access: access.clone() })
     }
 
@@ -53,6 +56,11 @@ impl Ledger {
     /// Whether the session is over: SQL that ran as the same role may have ended it.
     pub fn is_closed(&self) -> bool {
         self.client.is_closed()
+    }
+
+    /// Answers if the session does.
+    pub(super) async fn ping(&self) -> Result<(), tokio_postgres::Error> {
+        self.client.batch_execute("").await
     }
 
     /// The rows of `public._prisma_migrations` in the order in which they began; none where there is no such table.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::Engine;
 use super::error::EngineError;
 use super::identity::ROLE_COMMENT;
+use super::{Engine, Limits};
 
 /// How far a session may be beyond what its own settings allow, so that the server's own timeouts, which say more, come first.
 const GRACE: Duration = Duration::from_secs(2);
@@ -31,6 +31,17 @@ const BEYOND: &str = "\
         from sessions s join sizes z using (datid)
     )
     select database, role, \"limit\", pg_catalog.pg_terminate_backend(pid) as ended from beyond where \"limit\" is not null";
+
+/// Bytes that no server writes in a second: to measure a database takes milliseconds, which what ran for less cannot have used to outgrow it.
+const FASTEST_GROWTH: f64 = 20e9;
+
+impl Limits {
+    /// Whether a database that was so large cannot be too large now, after SQL ran in it for so long.
+    pub fn cannot_be_outgrown(&self, began_with_bytes: i64, wrote_for: Duration) -> bool {
+        let room = i64::from(self.size_megabytes) * 1024 * 1024 - began_with_bytes;
+        room as f64 > FASTEST_GROWTH * wrote_for.as_secs_f64()
+    }
+}
 
 /// A session that was ended, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,5 +81,20 @@ impl Engine {
         let database = super::Ident::new(database)?;
         let size = self.database_size(&database).await?;
         Ok(size > i64::from(self.limits.size_megabytes) * 1024 * 1024)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_had_time_is_measured() {
+        let limits = Limits { size_megabytes: 1024, ..Limits::default() };
+        let cannot = |bytes, ms| limits.cannot_be_outgrown(bytes, Duration::from_millis(ms));
+        assert!(cannot(12 << 20, 20));
+        assert!(!cannot(12 << 20, 60));
+        assert!(!cannot(1000 << 20, 20));
+        assert!(!cannot(2000 << 20, 0));
     }
 }

@@ -115,6 +115,8 @@ impl Engine {
         // A session of its own: one that is given up in the middle goes on on the server, and holds the lock until it is done.
         let client = self.instance_lock(spec.names).await?;
         let roles = roles::create(spec.names, spec.password, spec.reader_password, &self.limits);
+        // What is committed last, in the database itself, makes all of it last.
+        let roles = format!("SET synchronous_commit = off; {roles}");
         client.batch_execute(&roles).await.map_err(refused())?;
         self.create_database(&client, &spec.names.database, spec.source).await.map_err(refused())?;
         client.batch_execute(&admit(spec)).await.map_err(refused())?;
@@ -123,6 +125,7 @@ impl Engine {
             Source::Empty => furnish(&spec.names.role, spec.extensions)?,
             Source::Layer(layer) => takeover::sql(&layer.owner, &spec.names.role),
         };
+        let sql = format!("{}{sql}", self.lasting_later());
         inside.batch_execute(&sql).await.map_err(refused())?;
         drop(client);
         Ok(())

@@ -22,6 +22,7 @@ mod seed;
 mod server;
 mod session;
 mod takeover;
+mod warm;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -50,7 +51,8 @@ use crate::postgres::Endpoint;
 use crate::secret::Secret;
 
 /// No setting of a branch's role or SQL in it can name what an administrator's session there means.
-const ADMINISTRATOR_OPTIONS: &str = "-c search_path=pg_catalog -c row_security=off";
+const ADMINISTRATOR_OPTIONS: &str =
+    "-c search_path=pg_catalog -c row_security=off -c plan_cache_mode=force_generic_plan";
 
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
@@ -65,6 +67,8 @@ pub struct EngineSettings {
     pub allowed_extensions: Vec<String>,
     /// Sessions for administration at the same time.
     pub pool_size: usize,
+    /// Whether the control database is on this server: what is committed there afterwards carries along what was committed here before.
+    pub shares_control_server: bool,
 }
 
 /// What a pull request's SQL may use up.
@@ -110,6 +114,8 @@ pub struct Engine {
     pool: Pool,
     server: Server,
     cloning: clone::Cloning,
+    warm: warm::Warm,
+    shares_control_server: bool,
     /// When the server that we last knew was started. Clones share it.
     started_at: Arc<Mutex<DateTime<Utc>>>,
 }
@@ -135,6 +141,8 @@ impl Engine {
             allowed_extensions: settings.allowed_extensions,
             cloning: clone::Cloning::new(server.clone_methods()),
             server,
+            warm: warm::Warm::default(),
+            shares_control_server: settings.shares_control_server,
             started_at: Arc::new(Mutex::new(started_at)),
         })
     }
@@ -163,6 +171,12 @@ impl Engine {
     /// Ends the administrator's sessions, so that the server can stop without cutting them off.
     pub fn end_sessions(&self) {
         self.pool.close();
+    }
+
+    /// Begins SQL whose effect is recorded in the control database afterwards. Where both share a server they share its log, and the record makes
+    /// the effect last with it; elsewhere it waits for the disk itself.
+    fn lasting_later(&self) -> &'static str {
+        if self.shares_control_server { "SET LOCAL synchronous_commit = off; " } else { "" }
     }
 
     /// An administrator's session on the maintenance database.

@@ -36,7 +36,11 @@ impl Engine {
         trash: &InstanceNames,
         identity: &Identity,
     ) -> Result<(), EngineError> {
-        let replaces = match self.place(&public.database).await? {
+        // Neither waits for the other: that nobody is in the new database does no harm wherever it ends.
+        let (standing, ended) =
+            tokio::join!(self.place(&public.database), self.end_sessions_in(&new.database));
+        ended?;
+        let replaces = match standing? {
             Place::Nothing => false,
             Place::Ours(Some(standing)) if standing == *identity && !self.exists(&new.database).await? => {
                 return self.reopen(&public.database).await;
@@ -51,6 +55,9 @@ impl Engine {
         };
         let mut attempt = 1;
         loop {
+            if attempt > 1 {
+                self.end_sessions_in(&new.database).await?;
+            }
             match self.swap(new, public, replaces.then_some(trash), identity).await {
                 Err(error) if attempt < ATTEMPTS && error.is_transient() => attempt += 1,
                 Err(error) => {
@@ -73,16 +80,19 @@ impl Engine {
         identity: &Identity,
     ) -> Result<(), EngineError> {
         let doing = format!("publish {} as {}", new.database, public.database);
-        let mut sql = String::new();
+        let mut sql = self.lasting_later().to_owned();
         if let Some(trash) = trash {
             self.close(&public.database).await?;
             sql += &rename_away(public, trash);
         }
         let client = self.client(&doing).await?;
-        end_sessions(&client, &new.database).await?;
         sql += &rename(new, public);
         sql += &format!("COMMENT ON DATABASE {} IS {};", public.database, Literal(&identity.comment()));
         client.batch_execute(&sql).await.map_err(EngineError::refused(doing))
+    }
+
+    async fn end_sessions_in(&self, database: &Ident) -> Result<(), EngineError> {
+        end_sessions(&self.client("end sessions").await?, database).await
     }
 
     /// Takes an instance its place away: it gets the names in `trash`, and nobody gets in any more. One that has them already is left alone.

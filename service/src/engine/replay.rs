@@ -38,8 +38,13 @@ impl Engine {
         observe: &mut (dyn FnMut(Step<'_>) + Send),
     ) -> Result<Vec<AppliedMigration>, ReplayError> {
         let deadline = tokio::time::Instant::now() + self.limits().job_timeout;
-        let (before, session) = tokio::join!(self.login(access), self.replay_session(access, deadline));
-        let (before, session) = (before?, session?);
+        let (before, session) = match self.warm_session(access, deadline) {
+            Some(waiting) => waiting,
+            None => {
+                let both = tokio::join!(self.login(access), self.replay_session(access, deadline));
+                (both.0?, both.1?)
+            }
+        };
         let mut applied = Vec::with_capacity(files.len());
         let outcome = session.apply_all(files, &mut applied, observe).await;
         drop(session);
@@ -60,15 +65,15 @@ impl Engine {
         deadline: tokio::time::Instant,
     ) -> Result<Session<'_>, ReplayError> {
         let doing = format!("take Prisma's lock in {:?}", access.database);
-        let both = format!("{TAKE_LOCK}; {CREATE_TABLE}");
-        let begun = tokio::time::timeout(LOCK_WAIT, self.session_after(access, deadline, &both)).await;
+        let before = before_replays();
+        let begun = tokio::time::timeout(LOCK_WAIT, self.session_after(access, deadline, &before)).await;
         let begun = match begun {
             Ok(begun) => begun,
             // Whoever has the branch's URL can hold Prisma's lock for ever.
             Err(_) => {
                 self.end_sessions_of(access).await?;
                 let again =
-                    tokio::time::timeout(LOCK_WAIT, self.session_after(access, deadline, &both)).await;
+                    tokio::time::timeout(LOCK_WAIT, self.session_after(access, deadline, &before)).await;
                 again.map_err(|_| EngineError::TimedOut { doing })?
             }
         };
@@ -78,6 +83,11 @@ impl Engine {
         }
         Ok(session)
     }
+}
+
+/// Brings a session that has begun to where a migration may run.
+pub(super) fn before_replays() -> String {
+    format!("{TAKE_LOCK}; {CREATE_TABLE}")
 }
 
 /// A migration that ran, and whose row does not say so yet.

@@ -163,6 +163,7 @@ impl Engine {
         reader_password: &Secret,
     ) -> Result<(), super::EngineError> {
         let doing = format!("set the passwords of the roles of {}", names.database);
+        self.warm.forget(names.database.as_str());
         let sql = [(&names.role, password), (&names.reader, reader_password)].map(|(role, password)| {
             let verifier = scram_sha_256(password.expose().as_bytes());
             format!("ALTER ROLE {role} PASSWORD {};", Literal(&verifier))

@@ -93,6 +93,16 @@ impl Engine {
     }
 }
 
+impl<'e> Session<'e> {
+    pub(super) fn from_parts(engine: &'e Engine, client: Client, process: i32, deadline: Instant) -> Self {
+        Self { engine, client, process, deadline }
+    }
+
+    pub(super) fn into_parts(self) -> (Client, i32) {
+        (self.client, self.process)
+    }
+}
+
 impl Session<'_> {
     /// Sends a file whole, as one message. The failure is the author's; an error is not.
     pub(super) async fn run(&self, script: &Script<'_>) -> Result<(), ReplayError> {

@@ -34,7 +34,7 @@ impl Worker {
     /// Stores what the deliveries tell, and when the first of them came.
     pub(super) async fn absorb(&self, id: PullId) -> Result<Option<DateTime<Utc>>, JobError> {
         let client = self.store.client().await?;
-        let new = deliveries::unabsorbed(&client, id).await?;
+        let (new, before) = tokio::try_join!(deliveries::unabsorbed(&client, id), pulls::find(&client, id))?;
         let Some(first) = new.first() else { return Ok(None) };
         let asked_at = first.received_at;
         for delivery in &new {
@@ -42,7 +42,6 @@ impl Worker {
                 traces::link(trace, &delivery.id);
             }
         }
-        let before = pulls::find(&client, id).await?;
         drop(client);
         let news = self.read_news(id, before.as_ref(), &new).await?;
 
@@ -65,7 +64,8 @@ impl Worker {
         if news.rerequested {
             retry(&tx, id).await?;
         }
-        if let Some(comment) = reports::find_comment(&tx, id).await?
+        if !news.touched.is_empty()
+            && let Some(comment) = reports::find_comment(&tx, id).await?
             && news.touched.contains(&comment.github_id)
         {
             reports::forget_comment(&tx, id).await?;

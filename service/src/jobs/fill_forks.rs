@@ -23,7 +23,7 @@ use crate::store::snapshots::{self, Snapshot};
 use crate::store::{branches, pulls, repositories};
 
 /// Forks made at the same time. More would only wait for one another on the server's disk.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
 /// How often a job asks whether the branch has moved on while it works.
 const MOVED_ON_POLL: Duration = Duration::from_millis(250);
 

@@ -35,11 +35,13 @@ impl Worker {
         let asked_at = told_at.unwrap_or(claim.created_at);
         let (repository, stored) = self.pull_at_hand(id).await?;
         let client = self.store.client().await?;
-        jobs::enqueue_at(&client, &Job::ReportPull(id), Utc::now() + PATIENCE).await?;
+        let report = Job::ReportPull(id);
+        let report = jobs::enqueue_at(&client, &report, Utc::now() + PATIENCE);
+        let ((), branches) = tokio::try_join!(report, branches::of_pull(&client, id))?;
         drop(client);
 
         let stop = CancellationToken::new();
-        let work = self.converge(&repository, &stored, asked_at, claim, &stop);
+        let work = self.converge(&repository, &stored, branches, asked_at, claim, &stop);
         let done = tokio::select! {
             done = work => done,
             never = self.watch(id, &stop) => match never {},
@@ -57,14 +59,15 @@ impl Worker {
     async fn pull_at_hand(&self, id: PullId) -> Result<(Repository, StoredPull), JobError> {
         let client = self.store.client().await?;
         let missing = |what: &str| JobError::Retry(anyhow::anyhow!("{what} of {id} is not known"));
-        if pulls::find(&client, id).await?.is_none() {
+        let both = tokio::try_join!(repositories::find(&client, id.repository), pulls::find(&client, id))?;
+        let (repository, mut stored) = both;
+        if stored.is_none() {
             let pull = self.ask(id, None).await?;
             pulls::save(&client, &pull).await?;
+            stored = pulls::find(&client, id).await?;
         }
-        let repository =
-            repositories::find(&client, id.repository).await?.ok_or_else(|| missing("the repository"))?;
-        let stored = pulls::find(&client, id).await?.ok_or_else(|| missing("the pull request"))?;
-        Ok((repository, stored))
+        let repository = repository.ok_or_else(|| missing("the repository"))?;
+        Ok((repository, stored.ok_or_else(|| missing("the pull request"))?))
     }
 
     /// Cancels the work once a newer delivery for the pull request has come: its job takes over. What cannot be asked now is asked again.
@@ -87,14 +90,12 @@ impl Worker {
         &self,
         repository: &Repository,
         stored: &StoredPull,
+        branches: Vec<Branch>,
         asked_at: DateTime<Utc>,
         claim: &Claim,
         stop: &CancellationToken,
     ) -> Result<(), JobError> {
         let pull = &stored.pull;
-        let client = self.store.client().await?;
-        let branches = branches::of_pull(&client, pull.id).await?;
-        drop(client);
         if !pull.open || repository.removed {
             let why = match (repository.removed, pull.merged) {
                 (true, _) => "Offshoot was removed from the repository.",
@@ -226,9 +227,10 @@ impl Worker {
                 database: &database.layout.label,
                 head_sha: &stored.pull.head_sha,
                 base_ref: &stored.pull.base_ref,
+                state: BranchState::Pending,
                 expires_at: None,
             };
-            let branch = branches::create(&client, self.store.vault(), &new).await?;
+            let branch = branches::create(&client, self.store.vault(), &new).await?.branch;
             let change = Change {
                 reason: Some(why.to_owned()),
                 head_sha: Some(stored.pull.head_sha.clone()),

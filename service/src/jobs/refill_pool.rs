@@ -15,6 +15,8 @@ use crate::store::branches::Credentials;
 use crate::store::instances::{self, NewSpare};
 use crate::store::{jobs, layers};
 
+/// In how many of a layer's spares sessions wait.
+const WARM_SPARES: usize = 2;
 /// How long the pool waits for branches that are being made.
 const YIELD: TimeDelta = TimeDelta::milliseconds(100);
 
@@ -30,6 +32,9 @@ impl Worker {
                 instances::drain(&client, key, stock.spares - target).await?;
                 return Ok(jobs::enqueue(&client, &Job::EmptyTrash).await?);
             }
+            drop(client);
+            self.warm_up(key).await?;
+            let client = self.store.client().await?;
             let layer = layers::find(&client, key).await?.filter(|layer| layer.complete);
             let Some(layer) = layer.filter(|_| stock.spares < target) else { return Ok(()) };
             if jobs::are_waiting(&client, Lane::Foreground).await? {
@@ -39,6 +44,20 @@ impl Worker {
             drop(client);
             self.make_spare(key, &layer_names(&layer)?).await?;
         }
+    }
+
+    /// Opens sessions in the spares that are next. One that was taken meanwhile, or does not answer, does without.
+    async fn warm_up(&self, key: &LayerKey) -> Result<(), JobError> {
+        let client = self.store.client().await?;
+        let next = instances::next(&client, self.store.vault(), key, WARM_SPARES).await?;
+        drop(client);
+        for spare in next {
+            let access = held_names(&spare.names)?.access(&spare.credentials.password);
+            if let Err(error) = self.engine.warm_up(&access).await {
+                tracing::debug!(spare = spare.id, %error, "no session waits in a spare");
+            }
+        }
+        Ok(())
     }
 
     async fn make_spare(&self, key: &LayerKey, layer: &LayerNames) -> Result<(), JobError> {

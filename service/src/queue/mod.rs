@@ -74,7 +74,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             lane: Lane::Foreground,
-            concurrency: 8,
+            concurrency: 16,
             lease: Duration::from_secs(5),
             heartbeat: Duration::from_secs(1),
             poll: Duration::from_secs(1),

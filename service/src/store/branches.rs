@@ -23,10 +23,10 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
 pub use credentials::{Credentials, credentials};
-pub use lists::{Count, Filter, Listed, counts, expired, list, live_names};
+pub use lists::{Count, Filter, Listed, counts, expired, find_by_name, list, live_names};
 
 use super::StoreError;
-use super::query::{FromRow, get, json, json_optional, parsed, parsed_optional, query};
+use super::query::{FromRow, Query, get, json, json_optional, parsed, parsed_optional, query};
 use crate::domain::branch::{AppliedMigration, Branch, BranchId, Timings};
 use crate::domain::failure::Failure;
 use crate::domain::findings::Finding;
@@ -71,7 +71,15 @@ pub struct NewBranch<'a> {
     pub database: &'a DatabaseLabel,
     pub head_sha: &'a Oid,
     pub base_ref: &'a str,
+    pub state: BranchState,
     pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// A branch, and whether it was made just now.
+#[derive(Debug, Clone)]
+pub struct Created {
+    pub branch: Branch,
+    pub fresh: bool,
 }
 
 /// What changes together with a branch's state. What is none stays as it is, but for `failure` and `reason`: they speak of
@@ -98,7 +106,7 @@ pub async fn create(
     client: &impl GenericClient,
     vault: &Vault,
     new: &NewBranch<'_>,
-) -> Result<Branch, StoreError> {
+) -> Result<Created, StoreError> {
     let (password, reader_password) =
         (vault.encrypt(&Secret::generate()), vault.encrypt(&Secret::generate()));
     for distinct in [false, true] {
@@ -107,8 +115,8 @@ pub async fn create(
             "create a branch",
             concat!("
              insert into branches (repository, pull_request, database, head_sha, base_ref, database_name, password,
-                 reader_password, timings, expires_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                 reader_password, timings, expires_at, state)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
              on conflict do nothing
              returning ", columns!()),
         )
@@ -125,15 +133,15 @@ pub async fn create(
                 &reader_password,
                 &Json(Timings::default()),
                 &new.expires_at,
+                &new.state.as_str(),
             ],
         )
         .await?;
-        let found = match created {
-            Some(branch) => Some(branch),
-            None => find(client, new.pull, new.database).await?,
-        };
-        if let Some(branch) = found {
-            return Ok(branch);
+        if let Some(branch) = created {
+            return Ok(Created { branch, fresh: true });
+        }
+        if let Some(branch) = find(client, new.pull, new.database).await? {
+            return Ok(Created { branch, fresh: false });
         }
     }
     Err(StoreError::Missing(format!("free name for the database {} of {}", new.database, new.pull)))
@@ -201,18 +209,10 @@ pub async fn find_by_id(client: &impl GenericClient, id: BranchId) -> Result<Opt
         .await
 }
 
-/// Takes a branch to another state, from a state that may precede it and from no other. A deleted branch's credentials go.
-pub async fn transition(
-    client: &impl GenericClient,
-    id: BranchId,
-    to: BranchState,
-    change: &Change,
-) -> Result<Branch, StoreError> {
-    let from: Vec<&str> = to.predecessors().iter().map(|state| state.as_str()).collect();
-    let stepped = query(
-        "take a branch to another state",
-        concat!(
-            "update branches set
+/// The step from one state to another, without what it returns.
+macro_rules! step {
+    () => {
+        "update branches set
              state = $2,
              failure = $4,
              reason = $5,
@@ -232,11 +232,94 @@ pub async fn transition(
              password = case when $2 <> 'deleted' then password end,
              reader_password = case when $2 <> 'deleted' then reader_password end
          where id = $1 and state = any($3)
-         returning ",
-            columns!()
+         returning "
+    };
+}
+
+/// Takes a branch to another state, from a state that may precede it and from no other. A deleted branch's credentials go.
+pub async fn transition(
+    client: &impl GenericClient,
+    id: BranchId,
+    to: BranchState,
+    change: &Change,
+) -> Result<Branch, StoreError> {
+    let step = query("take a branch to another state", concat!(step!(), columns!()));
+    match stepped(client, step, id, to, change).await? {
+        Some(branch) => Ok(branch),
+        None => Err(illegal(client, id, to).await?),
+    }
+}
+
+/// What others may have changed of a branch since it was read.
+struct Settled {
+    protected: bool,
+    reset_requested: bool,
+    ready_at: Option<DateTime<Utc>>,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl FromRow for Settled {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            protected: get(row, "protected")?,
+            reset_requested: get(row, "reset_requested")?,
+            ready_at: get(row, "ready_at")?,
+            expires_at: get(row, "expires_at")?,
+        })
+    }
+}
+
+/// The same for a branch that is at hand: what was just written of a long chain need not come back.
+pub async fn settle(
+    client: &impl GenericClient,
+    branch: &Branch,
+    to: BranchState,
+    change: Change,
+) -> Result<Branch, StoreError> {
+    let step = query(
+        "settle a branch",
+        concat!(
+            step!(),
+            "branches.protected, branches.reset_requested, branches.ready_at, branches.expires_at"
         ),
-    )
-    .optional(
+    );
+    let Some(settled) = stepped::<Settled>(client, step, branch.id, to, &change).await? else {
+        return Err(illegal(client, branch.id, to).await?);
+    };
+    let Settled { protected, reset_requested, ready_at, expires_at } = settled;
+    Ok(Branch {
+        state: to,
+        failure: change.failure,
+        reason: change.reason,
+        generation: change.generation.unwrap_or(branch.generation),
+        head_sha: change.head_sha.unwrap_or_else(|| branch.head_sha.clone()),
+        database_sha: change.database_sha.or_else(|| branch.database_sha.clone()),
+        base_ref: change.base_ref.unwrap_or_else(|| branch.base_ref.clone()),
+        applied: change.applied.unwrap_or_else(|| branch.applied.clone()),
+        findings: change.findings.unwrap_or_else(|| branch.findings.clone()),
+        seeded: change.seeded.unwrap_or_else(|| branch.seeded.clone()),
+        timings: change.timings.unwrap_or(branch.timings),
+        protected,
+        reset_requested,
+        ready_at,
+        expires_at,
+        id: branch.id,
+        pull: branch.pull,
+        database: branch.database.clone(),
+        database_name: branch.database_name.clone(),
+        created_at: branch.created_at,
+    })
+}
+
+async fn stepped<T: FromRow>(
+    client: &impl GenericClient,
+    step: Query,
+    id: BranchId,
+    to: BranchState,
+    change: &Change,
+) -> Result<Option<T>, StoreError> {
+    let from: Vec<&str> = to.predecessors().iter().map(|state| state.as_str()).collect();
+    step.optional(
         client,
         &[
             &id,
@@ -256,14 +339,19 @@ pub async fn transition(
             &change.expires_at,
         ],
     )
-    .await?;
-    match stepped {
-        Some(branch) => Ok(branch),
-        None => Err(match find_by_id(client, id).await? {
-            Some(branch) => StoreError::IllegalTransition { id, from: branch.state, to },
-            None => missing(id),
-        }),
-    }
+    .await
+}
+
+/// Why a branch could not take a step.
+async fn illegal(
+    client: &impl GenericClient,
+    id: BranchId,
+    to: BranchState,
+) -> Result<StoreError, StoreError> {
+    Ok(match find_by_id(client, id).await? {
+        Some(branch) => StoreError::IllegalTransition { id, from: branch.state, to },
+        None => missing(id),
+    })
 }
 
 /// Asks for a rebuild, which the pull request's next reconciliation carries out. False where the branch is being deleted.

@@ -78,6 +78,9 @@ impl FromRow for Receipt {
 
 /// Stores a delivery and enqueues its job: one statement, so both or neither, and durable when it returns.
 /// A delivery that is known already changes nothing.
+///
+/// Nothing is announced: commits that announce something wait for one another, each for the other's disk. Whoever received it wakes its own
+/// workers, and other replicas look at the queue by themselves.
 pub async fn receive(
     client: &impl GenericClient,
     delivery: &NewDelivery<'_>,
@@ -96,11 +99,8 @@ pub async fn receive(
              select $8::text, $9::text, $10::smallint from stored where $8 is not null
              on conflict (kind, subject) where state = 'available'
              do update set run_at = least(waiting.run_at, excluded.run_at)
-             returning kind
-         ), woken as materialized (
-             select pg_notify('offshoot_jobs', kind) from queued
          )
-         select (select count(*) from stored) as stored, (select count(*) from woken) as woken",
+         select count(*) as stored from stored",
     )
     .one(
         client,

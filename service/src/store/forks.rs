@@ -119,6 +119,9 @@ pub struct Wish<'a> {
 
 /// Hands out the spare that has waited longest, if the branch is ready and has one of its present state. One statement: this is what a
 /// test run waits for.
+///
+/// It does not wait for the disk either: a crash of the server may forget who got a spare. So none is handed out that is older than the server's
+/// last start.
 pub async fn take(
     client: &impl GenericClient,
     vault: &Vault,
@@ -139,7 +142,7 @@ pub async fn take(
          where id = (
              select spare.id from forks as spare join origin on spare.branch = origin.id
                  and spare.generation = origin.generation and spare.sha = origin.database_sha
-             where spare.state = 'spare' and coalesce(spare.waited_until <= now(), true)
+             where spare.state = 'spare' and spare.created_at > pg_postmaster_start_time() and coalesce(spare.waited_until <= now(), true)
              order by spare.created_at
              limit 1
              for update of spare skip locked

@@ -24,7 +24,7 @@ use super::query::{FromRow, get, query};
 use crate::domain::job::{Job, Lane};
 
 /// Pull requests of one repository that are worked on at once, so that slow ones leave workers to the others.
-const PULLS_OF_A_REPOSITORY: i64 = 6;
+const PULLS_OF_A_REPOSITORY: i64 = 12;
 
 /// What a worker holds of a job: its row, by whom, and at which claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

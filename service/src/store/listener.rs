@@ -51,6 +51,12 @@ impl Listener {
         self.task.abort();
     }
 
+    /// Wakes those within this process who wait for a lane's jobs.
+    pub fn wake(&self, lane: Lane) {
+        // Nobody may be subscribed, and then nobody misses it.
+        _ = self.events.send(Event::Job(lane));
+    }
+
     /// All that is announced from now on. Subscribe first and look at the tables then, so that nothing falls between.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()

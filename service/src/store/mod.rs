@@ -45,21 +45,48 @@ use crate::secret::{Secret, Vault};
 /// Sessions that the whole process shares; each is held for the length of a statement or a short transaction.
 const POOL_SIZE: usize = 16;
 
+/// Statements are prepared once and find their rows by an index, whatever they are asked for: to plan them anew each time takes longer than to
+/// run them.
+const PLAN_ONCE: &str = "-c plan_cache_mode=force_generic_plan";
+
 /// The control database, and the key to the credentials that it keeps.
 #[derive(Debug, Clone)]
 pub struct Store {
     endpoint: Endpoint,
     pool: Pool,
+    /// Sessions of [`Store::working`].
+    working: Pool,
+    commits: Commits,
     vault: Vault,
     recent: objects::Recent,
+}
+
+/// Whether a commit waits until the server's disk has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Commits {
+    Durable,
+    Working,
 }
 
 impl Store {
     /// The control database that a URL names. Nothing is connected yet: a server that is down is found at the first use.
     pub fn connect(url: &Secret, vault: Vault) -> Result<Self, ConnectError> {
         let endpoint = Endpoint::parse(url)?;
-        let pool = endpoint.pool(POOL_SIZE);
-        Ok(Self { endpoint, pool, vault, recent: objects::Recent::new() })
+        let planned_once = endpoint.with_more_options(PLAN_ONCE);
+        let pool = planned_once.pool(POOL_SIZE);
+        let working = planned_once.with_more_options("-c synchronous_commit=off").pool(POOL_SIZE);
+        Ok(Self { endpoint, pool, working, commits: Commits::Durable, vault, recent: objects::Recent::new() })
+    }
+
+    /// The same store for work that is done again where it is lost: its commits do not wait for the server's disk. A crash of the server, not
+    /// of this process, takes back its last moments, in order; whatever is committed durably afterwards carries all before it along.
+    pub fn working(&self) -> Self {
+        Self { commits: Commits::Working, ..self.clone() }
+    }
+
+    /// The same store for what others are told of: a commit is on the server's disk when it returns.
+    pub fn durable(&self) -> Self {
+        Self { commits: Commits::Durable, ..self.clone() }
     }
 
     /// Brings the schema up to date; several processes may do so at once.
@@ -75,11 +102,16 @@ impl Store {
     /// Ends the sessions, so that the server can stop without cutting them off.
     pub fn end_sessions(&self) {
         self.pool.close();
+        self.working.close();
     }
 
     /// A session from the pool.
     pub async fn client(&self) -> Result<Client, StoreError> {
-        Ok(self.pool.get().await?)
+        let pool = match self.commits {
+            Commits::Durable => &self.pool,
+            Commits::Working => &self.working,
+        };
+        Ok(pool.get().await?)
     }
 
     /// Begins a transaction on a session from the pool; dropped without [`Store::commit`], it is undone.

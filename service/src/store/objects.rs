@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use tokio::task::JoinHandle;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
@@ -17,6 +19,8 @@ use crate::domain::tree::Tree;
 
 /// Bytes of memory for blobs, and as many for trees: some dozens of chains of some hundred migrations.
 const MEMORY: u64 = 6 << 20;
+/// How long writing them to the database waits: what is read here, a branch is made of, and that is more urgent.
+const WRITE_AFTER: Duration = Duration::from_millis(250);
 /// How many objects the memory is laid out for.
 const OBJECTS: usize = 4096;
 
@@ -93,8 +97,19 @@ pub async fn get_blobs(store: &Store, wanted: &[Oid]) -> Result<HashMap<Oid, Con
     Ok(found)
 }
 
-/// Keeps blobs whose bytes were checked against their hashes.
-pub async fn put_blobs(store: &Store, blobs: &[(Oid, Content)]) -> Result<(), StoreError> {
+/// Keeps blobs whose bytes were checked against their hashes. Nobody waits for the database: what does not get there is asked for again.
+pub fn put_blobs(store: &Store, blobs: &[(Oid, Content)]) -> JoinHandle<()> {
+    for (oid, content) in blobs {
+        store.recent.blobs.insert(oid.clone(), content.clone());
+    }
+    let (store, blobs) = (store.clone(), blobs.to_vec());
+    tokio::spawn(async move {
+        tokio::time::sleep(WRITE_AFTER).await;
+        noted(write_blobs(&store, &blobs).await)
+    })
+}
+
+async fn write_blobs(store: &Store, blobs: &[(Oid, Content)]) -> Result<(), StoreError> {
     let oids: Vec<&str> = blobs.iter().map(|(oid, _)| oid.as_str()).collect();
     let contents: Vec<&[u8]> = blobs.iter().map(|(_, content)| content.bytes().as_ref()).collect();
     query(
@@ -105,9 +120,6 @@ pub async fn put_blobs(store: &Store, blobs: &[(Oid, Content)]) -> Result<(), St
     )
     .execute(&store.client().await?, &[&oids, &contents])
     .await?;
-    for (oid, content) in blobs {
-        store.recent.blobs.insert(oid.clone(), content.clone());
-    }
     Ok(())
 }
 
@@ -128,19 +140,29 @@ pub async fn get_tree(store: &Store, repository: i64, commit: &Oid) -> Result<Op
     }))
 }
 
-pub async fn put_tree(
-    store: &Store,
-    repository: i64,
-    commit: &Oid,
-    tree: &Arc<Tree>,
-) -> Result<(), StoreError> {
+/// Keeps what matters of a commit's tree, as [`put_blobs`] keeps blobs.
+pub fn put_tree(store: &Store, repository: i64, commit: &Oid, tree: &Arc<Tree>) -> JoinHandle<()> {
+    store.recent.trees.insert((repository, commit.clone()), tree.clone());
+    let (store, commit, tree) = (store.clone(), commit.clone(), tree.clone());
+    tokio::spawn(async move {
+        tokio::time::sleep(WRITE_AFTER).await;
+        noted(write_tree(&store, repository, &commit, &tree).await)
+    })
+}
+
+async fn write_tree(store: &Store, repository: i64, commit: &Oid, tree: &Tree) -> Result<(), StoreError> {
     query(
         "cache a tree",
         "insert into git_trees (repository, commit, tree) values ($1, $2, $3)
          on conflict (repository, commit) do nothing",
     )
-    .execute(&store.client().await?, &[&repository, &commit.as_str(), &Json(tree.as_ref())])
+    .execute(&store.client().await?, &[&repository, &commit.as_str(), &Json(tree)])
     .await?;
-    store.recent.trees.insert((repository, commit.clone()), tree.clone());
     Ok(())
+}
+
+fn noted(kept: Result<(), StoreError>) {
+    if let Err(error) = kept {
+        tracing::debug!(%error, "what was read from GitHub is kept in memory alone");
+    }
 }

@@ -143,6 +143,7 @@ pub(crate) mod fixtures {
     use crate::domain::ids::{DatabaseLabel, Oid, PullId};
     use crate::domain::pull::PullRequest;
     use crate::domain::repository::RepositoryFacts;
+    use crate::domain::state::BranchState;
 
     pub(crate) fn oid(digit: char) -> Oid {
         digit.to_string().repeat(40).parse().unwrap()
@@ -187,8 +188,9 @@ pub(crate) mod fixtures {
             database: &DatabaseLabel::main(),
             head_sha: &oid('a'),
             base_ref: "main",
+            state: BranchState::Pending,
             expires_at: None,
         };
-        branches::create(client, test.store.vault(), &new).await.unwrap()
+        branches::create(client, test.store.vault(), &new).await.unwrap().branch
     }
 }

@@ -17,9 +17,10 @@ use tokio::time::timeout;
 use super::payload::{self, Received};
 use super::problem::Problem;
 use super::signature;
+use crate::domain::job::Lane;
 use crate::secret::Secret;
 use crate::store::deliveries::{self, NewDelivery, Receipt};
-use crate::store::{Store, StoreError};
+use crate::store::{Listener, Store, StoreError};
 use crate::telemetry::catalogue::DELIVERY_EVENTS;
 use crate::telemetry::traces;
 
@@ -36,14 +37,15 @@ const STORE_TRIES: u32 = 3;
 #[derive(Debug)]
 pub struct WebhookState {
     store: Store,
+    listener: Arc<Listener>,
     /// Any of them may have signed a delivery: there are two while one is being replaced.
     secrets: Vec<Secret>,
     room_for_large: Semaphore,
 }
 
 impl WebhookState {
-    pub fn new(store: Store, secrets: Vec<Secret>) -> Self {
-        Self { store, secrets, room_for_large: Semaphore::new(LARGE_AT_ONCE) }
+    pub fn new(store: Store, listener: Arc<Listener>, secrets: Vec<Secret>) -> Self {
+        Self { store, listener, secrets, room_for_large: Semaphore::new(LARGE_AT_ONCE) }
     }
 }
 
@@ -146,7 +148,11 @@ async fn store(
         trace: trace.as_deref(),
     };
     let client = state.store.client().await?;
-    deliveries::receive(&client, &delivery, received.job.as_ref()).await
+    let receipt = deliveries::receive(&client, &delivery, received.job.as_ref()).await?;
+    if let Some(lane) = received.job.as_ref().and_then(|job| Lane::of_kind(job.kind())) {
+        state.listener.wake(lane);
+    }
+    Ok(receipt)
 }
 
 fn failed(envelope: &Envelope<'_>, error: StoreError) -> Problem {

@@ -7,6 +7,7 @@ mod instances;
 mod layers;
 mod replays;
 mod seeds;
+mod warm;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -71,6 +72,7 @@ async fn with_limits(limits: Limits, test: impl AsyncFn(&Engine)) {
             limits: limits.clone(),
             allowed_extensions: vec!["hstore".to_owned()],
             pool_size: 4,
+            shares_control_server: false,
         };
         test(&Engine::connect(settings).await.unwrap()).await;
     }

@@ -235,6 +235,7 @@ async fn a_server_that_stops_in_the_middle_is_not_the_author_s_fault() {
             limits: Limits::default(),
             allowed_extensions: Vec::new(),
             pool_size: 2,
+            shares_control_server: false,
         };
         let engine = Engine::connect(settings).await.unwrap();
         let made = make(&engine, Source::Empty).await;

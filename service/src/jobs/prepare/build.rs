@@ -72,9 +72,13 @@ impl Preparer<'_> {
         let Start::Layer(layer) = start else {
             return self.create(order, branch, None).await;
         };
-        let client = self.store.client().await?;
-        let spare = instances::take(&client, self.store.vault(), &layer.key, branch.id).await?;
-        drop(client);
+        let spare = match work.spare.take() {
+            Some(spare) => spare,
+            None => {
+                let client = self.store.client().await?;
+                instances::take(&client, self.store.vault(), &layer.key, branch.id).await?.spare
+            }
+        };
         work.starts_from(order, layer);
         metrics::counter!("offshoot_spares_asked_total", "found" => if spare.is_some() { "yes" } else { "no" })
             .increment(1);

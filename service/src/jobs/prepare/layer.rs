@@ -44,16 +44,21 @@ fn key(server: &Server, layout: &Layout, chain: &Chain, seed: Option<&SeedDigest
     LayerContent { server: &server.fingerprint(), extensions: &layout.extensions, chain, seed }.key()
 }
 
+/// The base's own layer, whether it stands or not.
+pub(super) fn at_base(server: &Server, database: &DatabaseReading) -> Option<LayerAtHand> {
+    let DatabaseReading { layout, base, .. } = database;
+    let key = template_key(server, layout, base)?;
+    Some(LayerAtHand { key, chain: base.chain(), seeded: has_seed(layout, base) })
+}
+
 /// The base's own layer, if it stands.
 pub(super) async fn of_base(
     preparer: &Preparer<'_>,
     database: &DatabaseReading,
 ) -> Result<Option<LayerAtHand>, JobError> {
-    let DatabaseReading { layout, base, .. } = database;
-    let Some(key) = template_key(preparer.engine.server(), layout, base) else { return Ok(None) };
+    let Some(layer) = at_base(preparer.engine.server(), database) else { return Ok(None) };
     let client = preparer.store.client().await?;
-    let stands = layers::is_complete(&client, &key).await?;
-    Ok(stands.then(|| LayerAtHand { key, chain: base.chain(), seeded: has_seed(layout, base) }))
+    Ok(layers::is_complete(&client, &layer.key).await?.then_some(layer))
 }
 
 /// Those of the stored layers that hold what a clone for this base may start from: each is known by what would be in it.

@@ -11,6 +11,7 @@ mod outcome;
 mod run;
 mod snapshot;
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -26,7 +27,7 @@ use crate::domain::plan::{self, Build, Decision, Held, Inputs, LayerAtHand, Star
 use crate::domain::pull::PullRequest;
 use crate::domain::state::BranchState;
 use crate::engine::{Engine, Identity, InstanceNames, Subject};
-use crate::store::branches::{self, Change, NewBranch};
+use crate::store::branches::{self, Change, Created, NewBranch};
 use crate::store::{Store, instances, layers, retention};
 
 use outcome::Work;
@@ -69,8 +70,9 @@ impl Order<'_> {
         let base = self.database.base.chain();
         let files = self.database.head.reached(&base);
         let order = plan::replay_order(&base, &Chain::of(&files));
-        let file = |name: &str| files.iter().find(|file| file.migration.name == name);
-        order.migrations().iter().filter_map(|migration| file(&migration.name)).cloned().collect()
+        let mut files: HashMap<String, MigrationFile> =
+            files.into_iter().map(|file| (file.migration.name.clone(), file)).collect();
+        order.migrations().iter().filter_map(|migration| files.remove(&migration.name)).collect()
     }
 
     fn identity(&self, generation: i32) -> Identity {
@@ -103,11 +105,11 @@ impl Preparer<'_> {
     /// Brings the branch of an order to its commit. What the author did wrong is a state of the branch; an error is ours.
     #[tracing::instrument(level = "debug", skip_all, fields(database = %order.database.layout.label))]
     pub async fn prepare(&self, order: &Order<'_>) -> Result<Branch, JobError> {
-        let (branch, settled) = self.begin(order).await?;
-        if settled {
+        let (branch, begun) = self.begin(order).await?;
+        if begun == Begun::Settled {
             return Ok(branch);
         }
-        match self.carry_out(order, &branch).await {
+        match self.carry_out(order, &branch, begun).await {
             Ok(branch) => Ok(branch),
             Err(JobError::Superseded) => Err(JobError::Superseded),
             Err(error) => {
@@ -119,7 +121,7 @@ impl Preparer<'_> {
 
     /// The branch, made if there is none, as `preparing` for the order's commit; or as it is, where nothing was pushed or asked for since
     /// its verdict: another look would only waste the data of a failed one.
-    async fn begin(&self, order: &Order<'_>) -> Result<(Branch, bool), JobError> {
+    async fn begin(&self, order: &Order<'_>) -> Result<(Branch, Begun), JobError> {
         let client = self.store.client().await?;
         let new = NewBranch {
             pull: order.pull.id,
@@ -127,11 +129,15 @@ impl Preparer<'_> {
             database: &order.database.layout.label,
             head_sha: &order.pull.head_sha,
             base_ref: &order.pull.base_ref,
+            state: BranchState::Preparing,
             expires_at: order.expires_at(),
         };
-        let branch = branches::create(&client, self.store.vault(), &new).await?;
+        let Created { branch, fresh } = branches::create(&client, self.store.vault(), &new).await?;
+        if fresh {
+            return Ok((branch, Begun::Fresh));
+        }
         if is_settled(order, &branch) {
-            return Ok((branch, true));
+            return Ok((branch, Begun::Settled));
         }
         let change = Change {
             head_sha: Some(order.pull.head_sha.clone()),
@@ -140,24 +146,30 @@ impl Preparer<'_> {
             ..Change::default()
         };
         let branch = branches::transition(&client, branch.id, BranchState::Preparing, &change).await?;
-        Ok((branch, false))
+        Ok((branch, Begun::Anew))
     }
 
-    async fn carry_out(&self, order: &Order<'_>, branch: &Branch) -> Result<Branch, JobError> {
-        let branch = &self.clear_leftovers(branch).await?;
+    async fn carry_out(&self, order: &Order<'_>, branch: &Branch, begun: Begun) -> Result<Branch, JobError> {
         let started = Instant::now();
-        let (held, ledger) = self.held(branch).await?;
+        let (branch, held, ledger) = match begun {
+            Begun::Fresh => (branch.clone(), Held::Nothing, None),
+            Begun::Anew | Begun::Settled => {
+                let branch = self.clear_leftovers(branch).await?;
+                let (held, ledger) = self.held(&branch).await?;
+                (branch, held, ledger)
+            }
+        };
+        let branch = &branch;
         let wanted = order.wanted();
         let chain = Chain::of(&wanted);
-        if let Some(key) =
-            layer::template_key(self.engine.server(), &order.database.layout, &order.database.base)
-        {
-            let client = self.store.client().await?;
-            retention::need(&client, branch.id, &key).await?;
-        }
-        let decision = self.decide(order, branch, &held, &chain).await?;
-        let mut work = Work::new(&wanted, order.findings(), started.elapsed());
+        let mut work = Work::new(&wanted, order.findings());
         work.ledger = ledger;
+        let planner = Planner { order, branch, held: &held, wanted: &chain };
+        let decision = match self.reserve(&planner, &mut work).await? {
+            Some(decision) => decision,
+            None => self.decide(&planner).await?,
+        };
+        work.acquire = started.elapsed();
         match decision {
             Decision::Keep => self.in_place(order, branch, work, chain.len()..chain.len()).await,
             Decision::Extend(range) => self.in_place(order, branch, work, range).await,
@@ -172,39 +184,50 @@ impl Preparer<'_> {
         }
     }
 
-    /// Nearly every build starts from the base's own layer, which is made where it is missing; others are looked for only where that does not fit.
-    async fn decide(
+    /// Records what the branch needs, and takes a spare of its base's layer where it is to be built from that, as nearly every one is: all in one
+    /// statement. None where the layer does not stand, or another fits better.
+    async fn reserve(
         &self,
-        order: &Order<'_>,
-        branch: &Branch,
-        held: &Held,
-        wanted: &Chain,
-    ) -> Result<Decision, JobError> {
-        let database = order.database;
-        let base = database.base.chain();
-        let decide = |layers: &[LayerAtHand]| {
-            plan::decide(&Inputs {
-                held,
-                base: &base,
-                wanted,
-                layers,
-                base_has_seed: layer::has_seed(&database.layout, &database.base),
-                on_divergence: order.reading.detected.branch.on_divergence,
-                reset: branch.reset_requested,
-            })
+        planner: &Planner<'_>,
+        work: &mut Work<'_>,
+    ) -> Result<Option<Decision>, JobError> {
+        let Planner { order, branch, .. } = planner;
+        let decision = planner.decide(&[]);
+        let Some(layer) = layer::at_base(self.engine.server(), order.database) else {
+            return Ok((!starts_from_nothing(&decision)).then_some(decision));
         };
-        let mut decision = decide(&[]);
-        if starts_from_nothing(&decision) {
-            decision = decide(layer::of_base(self, database).await?.as_slice());
+        let client = self.store.client().await?;
+        if !starts_from_nothing(&decision) {
+            retention::need(&client, branch.id, &layer.key).await?;
+            return Ok(Some(decision));
         }
-        if starts_from_nothing(&decision) && ensure_base(self, order).await? {
-            decision = decide(layer::of_base(self, database).await?.as_slice());
+        let decision = planner.decide(std::slice::from_ref(&layer));
+        if starts_from_nothing(&decision) {
+            retention::need(&client, branch.id, &layer.key).await?;
+            return Ok(None);
+        }
+        let asked = instances::take(&client, self.store.vault(), &layer.key, branch.id).await?;
+        work.began_with_bytes = asked.layer_bytes;
+        work.spare = asked.stands.then_some(asked.spare);
+        Ok(asked.stands.then_some(decision))
+    }
+
+    /// The base's own layer is made where it is missing; others are looked for only where it does not fit.
+    async fn decide(&self, planner: &Planner<'_>) -> Result<Decision, JobError> {
+        let Order { pull, database, .. } = planner.order;
+        let of_base = || layer::of_base(self, database);
+        let mut decision = planner.decide(&[]);
+        if starts_from_nothing(&decision) {
+            decision = planner.decide(of_base().await?.as_slice());
+        }
+        if starts_from_nothing(&decision) && ensure_base(self, planner.order).await? {
+            decision = planner.decide(of_base().await?.as_slice());
         }
         if starts_from_nothing(&decision) {
             let client = self.store.client().await?;
-            let stored = layers::at_hand(&client, order.pull.id.repository, &database.layout.label).await?;
+            let stored = layers::at_hand(&client, pull.id.repository, &database.layout.label).await?;
             let usable = layer::usable(self.engine.server(), &database.layout, &database.base, stored);
-            decision = decide(&usable);
+            decision = planner.decide(&usable);
         }
         Ok(decision)
     }
@@ -248,6 +271,39 @@ impl Preparer<'_> {
         }
         let missing = || JobError::Retry(anyhow::anyhow!("branch {} is not stored any more", branch.id));
         branches::find_by_id(&client, branch.id).await?.ok_or_else(missing)
+    }
+}
+
+/// What stands of a branch when its work begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    /// It was made just now: there is nothing of it anywhere.
+    Fresh,
+    Anew,
+    /// Its verdict is already about what is asked for.
+    Settled,
+}
+
+/// What decides, but for the layers at hand.
+struct Planner<'a> {
+    order: &'a Order<'a>,
+    branch: &'a Branch,
+    held: &'a Held,
+    wanted: &'a Chain,
+}
+
+impl Planner<'_> {
+    fn decide(&self, layers: &[LayerAtHand]) -> Decision {
+        let DatabaseReading { layout, base, .. } = self.order.database;
+        plan::decide(&Inputs {
+            held: self.held,
+            base: &base.chain(),
+            wanted: self.wanted,
+            layers,
+            base_has_seed: layer::has_seed(layout, base),
+            on_divergence: self.order.reading.detected.branch.on_divergence,
+            reset: self.branch.reset_requested,
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use crate::engine::Ledger;
 use crate::jobs::JobError;
 use crate::store::Store;
 use crate::store::branches::{self, Change};
+use crate::store::instances::Taken;
 
 /// The work on one branch while it goes on.
 #[derive(Debug)]
@@ -24,6 +25,10 @@ pub(super) struct Work<'a> {
     pub seeded: Vec<SeededFile>,
     pub findings: Vec<Finding>,
     pub failure: Option<Failure>,
+    /// What came of asking for a spare, if that was done already.
+    pub spare: Option<Option<Taken>>,
+    /// How large the layer is that the new generation began with, where that is known.
+    pub began_with_bytes: Option<i64>,
     /// A session for verifying what was run, if one is open: in the live database, or in the new generation.
     pub ledger: Option<Ledger>,
     pub acquire: Duration,
@@ -39,15 +44,17 @@ pub(super) struct Published {
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn new(wanted: &'a [MigrationFile], findings: Vec<Finding>, acquire: Duration) -> Self {
+    pub(super) fn new(wanted: &'a [MigrationFile], findings: Vec<Finding>) -> Self {
         Self {
             wanted,
             applied: Vec::new(),
             seeded: Vec::new(),
             findings,
             failure: None,
+            spare: None,
+            began_with_bytes: None,
             ledger: None,
-            acquire,
+            acquire: Duration::ZERO,
             migrate: Duration::ZERO,
             seed: Duration::ZERO,
         }
@@ -142,12 +149,16 @@ impl Preparer<'_> {
             ..Change::default()
         };
         let state = if ready { BranchState::Ready } else { BranchState::Failed };
-        let mut client = self.store.client().await?;
+        // The verdict is told to others, and with it goes all that led to it.
+        let mut client = self.store.durable().client().await?;
         let tx = Store::begin(&mut client).await?;
-        if let Some(published) = &published {
-            held::promote(&tx, branch, &published.id).await?;
-        }
-        let branch = branches::transition(&tx, branch.id, state, &change).await?;
+        let promoted = async {
+            match &published {
+                Some(published) => held::promote(&tx, branch, &published.id).await,
+                None => Ok(()),
+            }
+        };
+        let ((), branch) = tokio::try_join!(promoted, branches::settle(&tx, branch, state, change))?;
         Store::commit(tx).await?;
         record(order, &branch);
         Ok(branch)

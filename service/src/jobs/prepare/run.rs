@@ -119,12 +119,12 @@ impl Preparer<'_> {
             self.verify(order, access, work, work.wanted.len()).await?;
             self.seed(access, work, &pending).await?;
         }
-        // Asked while the bookkeeping is read, so that it costs nobody time.
-        let outgrown = self.engine.has_outgrown(&access.database);
-        let (verified, outgrown) =
-            tokio::join!(self.verify(order, access, work, work.wanted.len()), outgrown);
-        verified?;
-        if outgrown? {
+        self.verify(order, access, work, work.wanted.len()).await?;
+        let wrote_for = work.migrate + work.seed;
+        let had_no_time = work
+            .began_with_bytes
+            .is_some_and(|bytes| self.engine.limits().cannot_be_outgrown(bytes, wrote_for));
+        if !had_no_time && self.engine.has_outgrown(&access.database).await? {
             let directory = &order.database.layout.migrations;
             let size = self.engine.limits().size_megabytes;
             let message = format!("the database is larger than the {size} MB that a branch may have");

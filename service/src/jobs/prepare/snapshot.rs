@@ -2,12 +2,12 @@
 //!
 //! Made like a generation, from the files: what somebody wrote into the branch is not in it, and the branch itself is not touched.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use uuid::Uuid;
 
 use super::outcome::Work;
-use super::{Order, Preparer, layer, milliseconds};
+use super::{Order, Planner, Preparer, layer, milliseconds};
 use crate::domain::branch::{AppliedMigration, Branch};
 use crate::domain::chain::Chain;
 use crate::domain::failure::Failure;
@@ -116,9 +116,11 @@ impl Preparer<'_> {
         key: &LayerKey,
     ) -> Result<Option<Failure>, JobError> {
         let wanted = order.wanted();
-        let decision = self.decide(order, branch, &Held::Nothing, &Chain::of(&wanted)).await?;
-        let Decision::Build(build) = decision else { unreachable!("of nothing held, a build follows") };
-        let mut work = Work::new(&wanted, Vec::new(), Duration::ZERO);
+        let planner = Planner { order, branch, held: &Held::Nothing, wanted: &Chain::of(&wanted) };
+        let Decision::Build(build) = self.decide(&planner).await? else {
+            unreachable!("of nothing held, a build follows")
+        };
+        let mut work = Work::new(&wanted, Vec::new());
         let layer = match &build.start {
             Start::Empty => None,
             Start::Layer(layer) => {

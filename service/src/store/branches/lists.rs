@@ -8,7 +8,7 @@ use super::super::StoreError;
 use super::super::page::{Page, PageRequest, Total};
 use super::super::query::{FromRow, get, parsed, query, unreadable};
 use crate::domain::branch::Branch;
-use crate::domain::ids::RepositoryName;
+use crate::domain::ids::{DatabaseLabel, RepositoryName};
 use crate::domain::state::BranchState;
 
 /// Which branches a list is about. With no state asked for, the deleted ones are left out.
@@ -70,6 +70,34 @@ pub async fn list(
     .one(client, &[&owner, &name, &state])
     .await?;
     Ok(Page { items, total, request })
+}
+
+/// The last branch, deleted or not, that a database of a pull request had, by what the repository goes by today; see
+/// [`repositories::find_by_name`](super::super::repositories::find_by_name).
+pub async fn find_by_name(
+    client: &impl GenericClient,
+    repository: &RepositoryName,
+    number: i32,
+    database: &DatabaseLabel,
+) -> Result<Option<Listed>, StoreError> {
+    query(
+        "find a branch by its repository's name",
+        concat!(
+            "select ",
+            columns!(),
+            ",
+             known.owner, known.name
+         from (
+             select github_id, owner, name from repositories where lower(owner) = lower($1) and lower(name) = lower($2)
+             order by removed_at is not null, updated_at desc limit 1
+         ) as known join branches on branches.repository = known.github_id
+         where branches.pull_request = $3 and branches.database = $4
+         order by branches.id desc
+         limit 1"
+        ),
+    )
+    .optional(client, &[&repository.owner(), &repository.name(), &number, &database.as_str()])
+    .await
 }
 
 /// The branches whose time is over, the longest overdue first. Protected ones have no time.

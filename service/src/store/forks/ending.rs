@@ -28,7 +28,7 @@ pub async fn expire(client: &impl GenericClient) -> Result<u64, StoreError> {
     .await
 }
 
-/// The same of spares of a state that is past, and of pools that nobody has asked for an hour.
+/// The same of spares of a state that is past, or older than the server's last start, and of pools that nobody has asked for an hour.
 pub async fn drain(client: &impl GenericClient) -> Result<u64, StoreError> {
     query(
         "drain the pools of forks",
@@ -36,6 +36,7 @@ pub async fn drain(client: &impl GenericClient) -> Result<u64, StoreError> {
          from branches, snapshots
          where forks.state = 'spare' and branches.id = forks.branch and snapshots.key = forks.snapshot
              and ((branches.generation, branches.database_sha) is distinct from (forks.generation, forks.sha)
+                 or forks.created_at < pg_postmaster_start_time()
                  or snapshots.used_at < now() - interval '1 hour')",
     )
     .execute(client, &[])

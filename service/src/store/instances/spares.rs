@@ -42,23 +42,50 @@ pub struct Stock {
     pub demand: Demand,
 }
 
-struct TakenRow {
-    id: String,
-    names: InstanceNames,
-    password: Vec<u8>,
-    reader_password: Vec<u8>,
+/// What came of asking for a layer's spare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Whether the layer stands; then it stays, for the branch needs it.
+    pub stands: bool,
+    /// How large the layer is, where that is known.
+    pub layer_bytes: Option<i64>,
+    pub spare: Option<Taken>,
+}
+
+struct AskedRow {
+    stands: bool,
+    layer_bytes: Option<i64>,
+    id: Option<String>,
+    database_name: Option<String>,
+    role_name: Option<String>,
+    password: Option<Vec<u8>>,
+    reader_password: Option<Vec<u8>>,
     adopted: bool,
 }
 
-impl FromRow for TakenRow {
+impl FromRow for AskedRow {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
         Ok(Self {
+            stands: get(row, "stands")?,
+            layer_bytes: get(row, "layer_bytes")?,
             id: get(row, "id")?,
-            names: InstanceNames { database: get(row, "database_name")?, role: get(row, "role_name")? },
+            database_name: get(row, "database_name")?,
+            role_name: get(row, "role_name")?,
             password: get(row, "password")?,
             reader_password: get(row, "reader_password")?,
             adopted: get(row, "adopted")?,
         })
+    }
+}
+
+impl AskedRow {
+    fn spare(self, vault: &Vault) -> Result<Option<Taken>, StoreError> {
+        let Self { id, database_name, role_name, password, reader_password, adopted, .. } = self;
+        let (Some(id), Some(database), Some(role)) = (id, database_name, role_name) else { return Ok(None) };
+        let decrypt = |sealed: Option<Vec<u8>>| vault.decrypt(&sealed.unwrap_or_default());
+        let credentials =
+            Credentials { password: decrypt(password)?, reader_password: decrypt(reader_password)? };
+        Ok(Some(Taken { id, names: InstanceNames { database, role }, credentials, adopted }))
     }
 }
 
@@ -96,43 +123,66 @@ pub async fn filled(client: &impl GenericClient, id: &str) -> Result<bool, Store
     Ok(filled > 0)
 }
 
-/// Makes the spare that waited longest a branch's, and remembers that one was asked for. A branch that never had a database takes over its
-/// passwords as well.
+/// Makes the spare that waited longest a branch's, if the layer stands, and remembers that one was asked for and that the branch needs the
+/// layer. A branch that never had a database takes over the spare's passwords as well.
+///
+/// The layer's row is locked before anything else, as whoever forgets a layer does, so that one which is found to stand stays.
 pub async fn take(
     client: &impl GenericClient,
     vault: &Vault,
     layer: &LayerKey,
     branch: BranchId,
-) -> Result<Option<Taken>, StoreError> {
-    let row: Option<TakenRow> = query(
+) -> Result<Asked, StoreError> {
+    let row: Option<AskedRow> = query(
         "take a spare",
-        "with taken as (
+        "with standing as materialized (
+             select key, size_bytes from layers where key = $1 and complete for key share
+         ), taken as (
              update instances set state = 'preparing', branch = $2
              where id = (
-                 select id from instances where state = 'spare' and layer = $1
+                 select id from instances where state = 'spare' and layer = (select key from standing)
                  order by created_at, id limit 1 for update skip locked
              )
              returning id, database_name, role_name, password, reader_password
          ), noted as (
-             insert into spare_demand (layer) select key from layers where key = $1
-         ), adopted as (
-             update branches set password = taken.password, reader_password = taken.reader_password
-             from taken where branches.id = $2 and branches.generation = 0 and branches.state <> 'deleted'
-             returning branches.id
+             insert into spare_demand (layer) select key from standing
+         ), needing as (
+             update branches set base_layer = $1,
+                 password = case when taken.id is not null and generation = 0 and state <> 'deleted'
+                     then taken.password else branches.password end,
+                 reader_password = case when taken.id is not null and generation = 0 and state <> 'deleted'
+                     then taken.reader_password else branches.reader_password end
+             from (select count(*) from standing) as first left join taken on true
+             where branches.id = $2
+             returning generation = 0 and state <> 'deleted' as adopts
          )
-         select taken.id, taken.database_name, taken.role_name, taken.password, taken.reader_password,
-             exists (select from adopted) as adopted
-         from taken",
+         select exists (select from standing) as stands, (select size_bytes from standing) as layer_bytes, taken.id, taken.database_name, taken.role_name, taken.password,
+             taken.reader_password, needing.adopts as adopted
+         from needing left join taken on true",
     )
     .optional(client, &[&layer.as_str(), &branch])
     .await?;
-    row.map(|row| {
-        let password = vault.decrypt(&row.password)?;
-        let reader_password = vault.decrypt(&row.reader_password)?;
-        let credentials = Credentials { password, reader_password };
-        Ok(Taken { id: row.id, names: row.names, credentials, adopted: row.adopted })
-    })
-    .transpose()
+    let row = row.ok_or_else(|| StoreError::Missing(format!("branch {branch}")))?;
+    Ok(Asked { stands: row.stands, layer_bytes: row.layer_bytes, spare: row.spare(vault)? })
+}
+
+/// A layer's spares that are next to be taken, with their passwords.
+pub async fn next(
+    client: &impl GenericClient,
+    vault: &Vault,
+    layer: &LayerKey,
+    count: usize,
+) -> Result<Vec<Taken>, StoreError> {
+    let rows: Vec<AskedRow> = query(
+        "look at the spares that are next",
+        "select true as stands, null::bigint as layer_bytes, id, database_name, role_name, password, reader_password, false as adopted
+         from instances where state = 'spare' and layer = $1 order by created_at, id limit $2",
+    )
+    .all(client, &[&layer.as_str(), &i64::try_from(count).unwrap_or(i64::MAX)])
+    .await?;
+    let spares: Vec<Option<Taken>> =
+        rows.into_iter().map(|row| row.spare(vault)).collect::<Result<_, _>>()?;
+    Ok(spares.into_iter().flatten().collect())
 }
 
 /// Forgets demand that no pool's size depends on any more.

@@ -92,7 +92,7 @@ pub(super) async fn create(
         sha: which.sha.as_ref(),
         ttl: ttl(new.and_then(|Json(new)| new.ttl), app.fork_ttl_limit)?,
     };
-    let client = app.store.client().await?;
+    let client = app.store.working().client().await?;
     let spare = forks::take(&client, app.store.vault(), &wish).await?;
     drop(client);
     let from = if spare.is_some() { "pool" } else { "scratch" };

@@ -18,7 +18,8 @@ use super::document::{Readiness, readiness};
 use crate::domain::branch::Branch;
 use crate::domain::ids::{Oid, PullId, RepositoryName};
 use crate::domain::state::BranchState;
-use crate::store::{Event, branches, pulls, repositories};
+use crate::store::branches::{self, Listed};
+use crate::store::{Event, pulls};
 use crate::web::App;
 use crate::web::auth::Caller;
 use crate::web::problem::Problem;
@@ -78,18 +79,17 @@ pub(super) async fn find(
     which: &Which,
 ) -> Result<Found, Problem> {
     let client = app.store.client().await?;
-    let Some(known) = repositories::find_by_name(&client, repository).await? else { return Ok(None) };
-    let pull = PullId { repository: known.facts.github_id, number };
-    let Some(branch) = branches::find_last(&client, pull, &which.database).await? else { return Ok(None) };
+    let found = branches::find_by_name(&client, repository, number, &which.database).await?;
+    let Some(Listed { repository, branch }) = found else { return Ok(None) };
     if branch.state == BranchState::Deleted {
-        let stored = pulls::find(&client, pull).await?;
+        let stored = pulls::find(&client, branch.pull).await?;
         if stored.is_some_and(|stored| {
             stored.pull.open && stored.unwanted_sha.as_ref() != Some(&stored.pull.head_sha)
         }) {
             return Ok(None);
         }
     }
-    Ok(Some((known.facts.name, branch)))
+    Ok(Some((repository, branch)))
 }
 
 /// The branch's document each time that it changes, as server-sent events called `branch`.
