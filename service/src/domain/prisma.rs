@@ -18,7 +18,9 @@ const SCRIPT: &str = "migration.sql";
 /// The bookkeeping table, by the name under which Prisma looks for it: whatever schema is the session's current one.
 pub const TABLE: &str = r#""_prisma_migrations""#;
 
-/// Takes the advisory lock that `migrate deploy` takes first.
+/// The key of the advisory lock that `migrate deploy` takes first.
+pub const LOCK: i64 = 72_707_369;
+/// Takes it.
 pub const TAKE_LOCK: &str = "SELECT pg_catalog.pg_advisory_lock(72707369)";
 
 /// The bookkeeping table as Prisma makes it, where it is missing.

@@ -65,11 +65,10 @@ impl ForkSession<'_> {
 fn role(spec: &ForkSpec<'_>, limits: &Limits) -> String {
     let ForkSpec { name, password, snapshot, .. } = spec;
     format!(
-        "CREATE ROLE {name} {UNPRIVILEGED} INHERIT CONNECTION LIMIT {}; {}
+        "CREATE ROLE {name} {UNPRIVILEGED} INHERIT; {}
          GRANT {owner} TO {name};
          ALTER ROLE {name} SET role = {};
          COMMENT ON ROLE {name} IS {};",
-        limits.connections,
         login(name, password, limits),
         Literal(snapshot.owner.as_str()),
         Literal(ROLE_COMMENT),

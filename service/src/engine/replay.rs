@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{SecondsFormat, Utc};
 use tokio_postgres::Error;
+use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
 use super::Engine;
@@ -12,11 +13,12 @@ use super::error::{EngineError, is_passing};
 use super::failure::{ReplayError, Script, log_text};
 use super::ident::Literal;
 use super::instance::Access;
+use super::roles::Login;
 use super::session::Session;
 use crate::domain::branch::AppliedMigration;
 use crate::domain::chain::{Migration, MigrationFile};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::prisma::{CREATE_TABLE, TABLE, TAKE_LOCK};
+use crate::domain::prisma::{CREATE_TABLE, LOCK, TABLE, TAKE_LOCK};
 
 /// As long as Prisma waits for its lock.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -40,10 +42,7 @@ impl Engine {
         let deadline = tokio::time::Instant::now() + self.limits().job_timeout;
         let (before, session) = match self.warm_session(access, deadline) {
             Some(waiting) => waiting,
-            None => {
-                let both = tokio::join!(self.login(access), self.replay_session(access, deadline));
-                (both.0?, both.1?)
-            }
+            None => self.begin_replay(access, deadline).await?,
         };
         let mut applied = Vec::with_capacity(files.len());
         let outcome = session.apply_all(files, &mut applied, observe).await;
@@ -58,31 +57,66 @@ impl Engine {
         }
     }
 
+    /// The role's login, and a session that has begun with it as Offshoot makes it.
+    async fn begin_replay(
+        &self,
+        access: &Access,
+        deadline: tokio::time::Instant,
+    ) -> Result<(Login, Session<'_>), ReplayError> {
+        let (before, session) = tokio::join!(self.login(access), self.replay_session(access, deadline));
+        let (before, session) = (before?, session);
+        if before.is_as_made(self.limits()) {
+            return Ok((before, session?));
+        }
+        // Whoever has the URL can have every session of the role begin as one that may not write.
+        drop(session);
+        self.restore_login(access).await?;
+        Ok((self.login(access).await?, self.replay_session(access, deadline).await?))
+    }
+
     /// A session that has Prisma's lock, in a database that has its table. Prisma makes the table even when there is nothing to apply.
     async fn replay_session(
         &self,
         access: &Access,
         deadline: tokio::time::Instant,
     ) -> Result<Session<'_>, ReplayError> {
-        let doing = format!("take Prisma's lock in {:?}", access.database);
-        let before = before_replays();
-        let begun = tokio::time::timeout(LOCK_WAIT, self.session_after(access, deadline, &before)).await;
-        let begun = match begun {
-            Ok(begun) => begun,
-            // Whoever has the branch's URL can hold Prisma's lock for ever.
-            Err(_) => {
-                self.end_sessions_of(access).await?;
-                let again =
-                    tokio::time::timeout(LOCK_WAIT, self.session_after(access, deadline, &before)).await;
-                again.map_err(|_| EngineError::TimedOut { doing })?
+        let both = before_replays();
+        for may_make_way in [true, false] {
+            let begun = tokio::time::timeout(LOCK_WAIT, self.session_after(access, deadline, &both)).await;
+            match begun.ok().transpose()? {
+                Some((session, Ok(()))) => return Ok(session),
+                Some((session, Err(error))) if !is_awaited_in_vain(&error) => {
+                    session.prepare(access).await?;
+                    return Ok(session);
+                }
+                // Whoever has the branch's URL can hold Prisma's lock for ever. The role's own `lock_timeout` may end the wait before we do.
+                Some(_) | None if may_make_way => self.end_holders_of_lock(access).await?,
+                Some(_) | None => {}
             }
-        };
-        let (session, prepared) = begun?;
-        if prepared.is_err() {
-            session.prepare(access).await?;
         }
-        Ok(session)
+        Err(EngineError::TimedOut { doing: taking_lock(access) }.into())
     }
+
+    /// Ends the sessions that hold Prisma's lock, or wait for it: the branch's reader can take it as well.
+    async fn end_holders_of_lock(&self, access: &Access) -> Result<(), EngineError> {
+        let doing = format!("end the sessions that hold Prisma's lock in {:?}", access.database);
+        let client = self.client(&doing).await?;
+        // Waits for each of them to be gone, half a second at most.
+        let end = "select pg_catalog.pg_terminate_backend(l.pid, 500)
+                   from pg_catalog.pg_locks l join pg_catalog.pg_database d on d.oid = l.database
+                   where d.datname = $1::text::name and l.locktype = 'advisory'
+                     and (l.classid, l.objid, l.objsubid) = (0, $2::bigint::oid, 1)";
+        client.execute(end, &[&access.database, &LOCK]).await.map(drop).map_err(EngineError::refused(doing))
+    }
+}
+
+fn taking_lock(access: &Access) -> String {
+    format!("take Prisma's lock in {:?}", access.database)
+}
+
+/// Whether the server gave up waiting for another session.
+fn is_awaited_in_vain(error: &Error) -> bool {
+    error.code().is_some_and(|code| [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED].contains(code))
 }
 
 /// Brings a session that has begun to where a migration may run.
@@ -100,7 +134,7 @@ struct Ran<'a> {
 impl Session<'_> {
     /// Prisma's lock, then its table, one after the other, to tell which of the two is refused.
     async fn prepare(&self, access: &Access) -> Result<(), ReplayError> {
-        let doing = format!("take Prisma's lock in {:?}", access.database);
+        let doing = taking_lock(access);
         let taken = tokio::time::timeout(LOCK_WAIT, self.client.batch_execute(TAKE_LOCK)).await;
         taken
             .map_err(|_| EngineError::TimedOut { doing: doing.clone() })?

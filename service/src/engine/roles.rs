@@ -39,10 +39,9 @@ pub(super) fn create(
 ) -> String {
     let InstanceNames { role, reader, .. } = names;
     let comment = Literal(ROLE_COMMENT);
-    let connections = limits.connections;
     format!(
-        "CREATE ROLE {role} {UNPRIVILEGED} CONNECTION LIMIT {connections}; {}
-         CREATE ROLE {reader} {UNPRIVILEGED} CONNECTION LIMIT {connections}; {}
+        "CREATE ROLE {role} {UNPRIVILEGED}; {}
+         CREATE ROLE {reader} {UNPRIVILEGED}; {}
          ALTER ROLE {reader} SET default_transaction_read_only = on;
          GRANT {READERS} TO {reader};
          COMMENT ON ROLE {role} IS {comment};
@@ -52,13 +51,17 @@ pub(super) fn create(
     )
 }
 
-/// Sets what a role can change of itself, its password and its limits, to what they are to be.
+/// Sets a role's password and limits, most of which it can change itself, to what they are to be.
 pub(super) fn login(role: &Ident, password: &Secret, limits: &Limits) -> String {
     let verifier = scram_sha_256(password.expose().as_bytes());
     let settings = settings(limits);
     let settings =
         settings.map(|(name, value)| format!("ALTER ROLE {role} SET {name} = '{value}';")).join(" ");
-    format!("ALTER ROLE {role} LOGIN PASSWORD {}; {settings}", Literal(&verifier))
+    let connections = limits.connections;
+    format!(
+        "ALTER ROLE {role} LOGIN CONNECTION LIMIT {connections} PASSWORD {}; {settings}",
+        Literal(&verifier)
+    )
 }
 
 /// Takes every setting from a role that it may have given itself, in whatever database: any of them could keep it from connecting.
@@ -104,7 +107,7 @@ pub(super) struct Login {
 
 impl Login {
     /// Whether it is as Offshoot makes it, password aside.
-    fn is_as_made(&self, limits: &Limits) -> bool {
+    pub(super) fn is_as_made(&self, limits: &Limits) -> bool {
         let mut expected = settings(limits).map(|(name, value)| format!("0 {name}={value}"));
         expected.sort_unstable();
         let mut settings = self.settings.clone();

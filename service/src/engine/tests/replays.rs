@@ -225,6 +225,27 @@ async fn a_role_that_changes_its_own_login_gets_it_back() {
 }
 
 #[tokio::test]
+async fn nobody_with_a_url_keeps_the_next_push_from_being_replayed() {
+    // Shorter than a replay itself waits for Prisma's lock.
+    let limits = Limits { lock_timeout: Some(Duration::from_millis(200)), ..Limits::default() };
+    with_limits(limits, async |engine| {
+        let made = make(engine, Source::Empty).await;
+        let reader = connect(engine, &made.reader).await.unwrap();
+        reader.batch_execute("SELECT pg_advisory_lock(72707369)").await.unwrap();
+        assert_eq!(replay(engine, &made, &[migration("1", "CREATE TABLE a(id int);")]).await, Ok(1));
+        assert!(reader.batch_execute("SELECT 1").await.is_err(), "it was ended");
+
+        let holder = connect(engine, &made.access).await.unwrap();
+        let settings = "ALTER ROLE CURRENT_USER SET default_transaction_read_only = on; ALTER ROLE CURRENT_USER SET statement_timeout = 1;";
+        holder.batch_execute(settings).await.unwrap();
+        let files = [migration("2", "CREATE TABLE b AS SELECT 1 AS x FROM pg_sleep(0.01);")];
+        assert_eq!(replay(engine, &made, &files).await, Ok(1));
+        holder.batch_execute("SELECT 1").await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_server_that_stops_in_the_middle_is_not_the_author_s_fault() {
     for bin in installations() {
         let server = start(&bin).await;
