@@ -11,14 +11,13 @@ use super::instance::InstanceNames;
 use super::publish::Place;
 
 impl Engine {
-    /// Ends an instance's sessions and drops its database and roles. What is gone already is no error.
-    pub async fn discard(&self, instance: &InstanceNames) -> Result<(), EngineError> {
+    /// Ends an instance's sessions and drops its database and roles. What is gone already is no error; false where all of it was.
+    pub async fn discard(&self, instance: &InstanceNames) -> Result<bool, EngineError> {
         // Its making may be under way although whoever asked for it is gone: the database would appear after it was looked for.
         let _lock = self.instance_lock(instance).await?;
-        self.drop_database(&instance.database).await?;
-        self.drop_role(&instance.reader).await?;
-        self.drop_role(&instance.role).await?;
-        Ok(())
+        let database = self.drop_database(&instance.database).await?;
+        let reader = self.drop_role(&instance.reader).await?;
+        Ok(self.drop_role(&instance.role).await? || reader || database)
     }
 
     /// Whether nobody makes or removes this instance now.
@@ -46,9 +45,10 @@ impl Engine {
         Ok(self.drop_role(&instance.role).await? || reader)
     }
 
-    pub(super) async fn drop_database(&self, database: &Ident) -> Result<(), EngineError> {
+    /// False where there was none.
+    pub(super) async fn drop_database(&self, database: &Ident) -> Result<bool, EngineError> {
         match self.place(database).await? {
-            Place::Nothing => return Ok(()),
+            Place::Nothing => return Ok(false),
             Place::Ours(_) => {}
             Place::Foreign => {
                 return Err(EngineError::NotOurs { what: "database", name: database.as_str().to_owned() });
@@ -64,7 +64,8 @@ impl Engine {
             client.batch_execute(&shut).await.map_err(EngineError::refused(doing.clone()))?;
         }
         let drop = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
-        client.batch_execute(&drop).await.map_err(EngineError::refused(doing))
+        client.batch_execute(&drop).await.map_err(EngineError::refused(doing))?;
+        Ok(true)
     }
 
     /// A prepared transaction outlives its session, and no database with one can be dropped, not even by force.

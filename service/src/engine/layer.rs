@@ -70,7 +70,7 @@ impl Engine {
         key: &LayerKey,
     ) -> Result<(), EngineError> {
         if self.layer_is_complete(layer).await? {
-            return self.discard(instance).await;
+            return self.discard(instance).await.map(drop);
         }
         // What a drop left that was killed halfway.
         self.drop_layer(layer).await?;

@@ -43,7 +43,7 @@ impl Engine {
         // The sessions that hold the locks are gone by now, or finish what they had begun.
         let tidied = [self.discard(&scratch.copy).await, self.discard(&scratch.filled).await];
         measured.transpose()?;
-        tidied.into_iter().collect::<Result<(), _>>()?;
+        tidied.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(self.clone_methods())
     }
 

@@ -110,8 +110,8 @@ async fn publishing_swaps_under_live_sessions() {
         assert!(record.size_bytes > 1_000_000 && record.identity == Some(identity("b", 2)));
         assert!(engine.roles().await.unwrap().contains(&format!("{name}_ro")));
         for instance in [&public, &trash] {
-            engine.discard(instance).await.unwrap();
-            engine.discard(instance).await.unwrap();
+            assert!(engine.discard(instance).await.unwrap());
+            assert!(!engine.discard(instance).await.unwrap());
         }
         let left = engine.inventory().await.unwrap();
         assert!(left.iter().all(|record| record.name != name && record.name != trash.database.as_str()));
