@@ -4,11 +4,8 @@ use super::attack::{Attack, Told, brings, either, fails, harmless, named};
 
 const OVERRUN: &[&str] = &["57014", "57P01"];
 
-pub fn attacks() -> Vec<Attack> {
-    let mut attacks = time();
-    attacks.extend(space());
-    attacks.extend(words());
-    attacks
+pub fn classes() -> Vec<Vec<Attack>> {
+    vec![time(), space(), words()]
 }
 
 fn time() -> Vec<Attack> {

@@ -7,12 +7,8 @@ use crate::shop::migration;
 const UNBELIEVED: &[&str] = &["_prisma_migrations", "bookkeeping"];
 const ENDED: &[&str] = &["57014", "57P01"];
 
-pub fn attacks() -> Vec<Attack> {
-    let mut attacks = transactions();
-    attacks.extend(bookkeeping());
-    attacks.extend(shadows());
-    attacks.extend(locks_and_channels());
-    attacks
+pub fn classes() -> Vec<Vec<Attack>> {
+    vec![transactions(), bookkeeping(), shadows(), locks_and_channels()]
 }
 
 fn transactions() -> Vec<Attack> {

@@ -2,13 +2,8 @@
 
 use super::attack::{Attack, denied, fails, harmless};
 
-pub fn attacks() -> Vec<Attack> {
-    let mut attacks = becoming_another();
-    attacks.extend(gaining());
-    attacks.extend(databases());
-    attacks.extend(catalogue());
-    attacks.extend(spying());
-    attacks
+pub fn classes() -> Vec<Vec<Attack>> {
+    vec![becoming_another(), gaining(), databases(), catalogue(), spying()]
 }
 
 fn becoming_another() -> Vec<Attack> {

@@ -8,11 +8,8 @@ pub const CANARY: &str = "/tmp/offshoot-hostile-canary";
 /// Not there to be created, or not to be created by a plain role: no server has all of them.
 const UNAVAILABLE: &[&str] = &["42501", "0A000", "58P01", "42704", "22023"];
 
-pub fn attacks() -> Vec<Attack> {
-    let mut attacks = files();
-    attacks.extend(settings());
-    attacks.extend(code());
-    attacks
+pub fn classes() -> Vec<Vec<Attack>> {
+    vec![files(), settings(), code()]
 }
 
 fn files() -> Vec<Attack> {
