@@ -16,6 +16,9 @@ pub enum JobError {
     /// Something newer came; its job takes over.
     #[error("superseded by a newer delivery")]
     Superseded,
+    /// The job is another worker's by now, who decides.
+    #[error("the job is another worker's by now")]
+    NotHeld,
     /// Worth another try, after a pause.
     #[error(transparent)]
     Retry(anyhow::Error),
@@ -27,6 +30,7 @@ impl JobError {
         match self {
             Self::Wait { why, .. } => why.clone(),
             Self::Superseded => "a newer push came".to_owned(),
+            Self::NotHeld => "another worker took it up".to_owned(),
             Self::Retry(error) if error.is::<GithubError>() || error.is::<SourceError>() => {
                 format!("GitHub could not be asked ({error})")
             }
@@ -46,7 +50,8 @@ impl From<JobError> for Outcome {
     fn from(error: JobError) -> Self {
         match error {
             JobError::Wait { until, why } => Self::Snooze { until, why },
-            JobError::Superseded => Self::Done,
+            // What becomes of the job is not this worker's to say: its word is not taken.
+            JobError::Superseded | JobError::NotHeld => Self::Done,
             JobError::Retry(error) => {
                 metrics::counter!("offshoot_errors_total", "kind" => kind(&error)).increment(1);
                 Self::Retry(error)
@@ -70,7 +75,10 @@ fn kind(error: &anyhow::Error) -> &'static str {
 
 impl From<StoreError> for JobError {
     fn from(error: StoreError) -> Self {
-        Self::Retry(error.into())
+        match error {
+            StoreError::NotHeld => Self::NotHeld,
+            error => Self::Retry(error.into()),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::queue::Claim;
 use crate::source::SourceError;
 use crate::store::branches::{self, Change, NewBranch};
 use crate::store::deliveries;
-use crate::store::jobs;
+use crate::store::jobs::{self, Lease};
 use crate::store::pulls::{self, StoredPull};
 use crate::store::repositories::{self, Repository};
 
@@ -131,9 +131,9 @@ impl Worker {
             reading.databases.retain(stands);
         }
         if let Some(why) = blocked(stored, reading.detected.branch.forks) {
-            return self.block(repository, stored, &reading, &why).await;
+            return self.block(repository, stored, &reading, &why, claim.lease).await;
         }
-        self.prepare_all(repository, stored, &reading, clock, stop).await
+        self.prepare_all(repository, stored, &reading, clock, claim.lease, stop).await
     }
 
     /// The chains and the configuration; none where people have to settle something first, which is noted on the pull request.
@@ -172,9 +172,10 @@ impl Worker {
         stored: &StoredPull,
         reading: &Reading,
         clock: Clock,
+        lease: Lease,
         stop: &CancellationToken,
     ) -> Result<(), JobError> {
-        let preparer = Preparer { store: &self.store, engine: &self.engine, stop };
+        let preparer = Preparer { store: &self.store, engine: &self.engine, stop, held_by: Some(lease) };
         let mut first_error = None;
         for database in &reading.databases {
             let order =
@@ -182,7 +183,7 @@ impl Worker {
             // One database's trouble does not keep the others waiting.
             match preparer.prepare(&order).await {
                 Ok(_) => {}
-                Err(JobError::Superseded) => return Err(JobError::Superseded),
+                Err(error @ (JobError::Superseded | JobError::NotHeld)) => return Err(error),
                 Err(error) => {
                     first_error.get_or_insert(error);
                 }
@@ -218,6 +219,7 @@ impl Worker {
         stored: &StoredPull,
         reading: &Reading,
         why: &str,
+        lease: Lease,
     ) -> Result<(), JobError> {
         let client = self.store.client().await?;
         for database in &reading.databases {
@@ -235,6 +237,7 @@ impl Worker {
                 reason: Some(why.to_owned()),
                 head_sha: Some(stored.pull.head_sha.clone()),
                 base_ref: Some(stored.pull.base_ref.clone()),
+                held_by: Some(lease),
                 ..Change::default()
             };
             branches::transition(&client, branch.id, BranchState::Blocked, &change).await?;

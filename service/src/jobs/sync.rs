@@ -16,10 +16,10 @@ const ASKED: i32 = 4;
 
 /// Asks again a little later, until it was asked often enough: an outage of GitHub's, too, answers that nothing is there.
 fn doubt(error: &GithubError, claim: &Claim) -> Result<(), JobError> {
-    if claim.attempt >= ASKED {
+    if claim.lease.attempt >= ASKED {
         return Ok(());
     }
-    let until = Utc::now() + TimeDelta::seconds(i64::from(claim.attempt) * 2);
+    let until = Utc::now() + TimeDelta::seconds(i64::from(claim.lease.attempt) * 2);
     Err(JobError::Wait { until, why: format!("asking GitHub once more before it is believed ({error})") })
 }
 

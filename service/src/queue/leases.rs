@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::store::jobs::{self, Lease};
 use crate::store::{Store, StoreError};
@@ -26,6 +27,7 @@ struct Held {
 pub(super) struct Kept {
     leases: Leases,
     lease: Lease,
+    _watch: AbortOnDropHandle<()>,
 }
 
 impl Drop for Kept {
@@ -35,45 +37,53 @@ impl Drop for Kept {
 }
 
 impl Leases {
-    /// Keeps a lease that was just claimed; `lost` is cancelled when that fails.
-    pub(super) fn keep(&self, lease: Lease, length: Duration, lost: CancellationToken) -> Kept {
-        self.lock().insert(lease, Held { lost, until: Instant::now() + length });
-        Kept { leases: self.clone(), lease }
+    /// Keeps a lease that was asked for at `since`. `lost` is cancelled when it is another's, or may be because it ran out.
+    pub(super) fn keep(
+        &self,
+        lease: Lease,
+        since: Instant,
+        length: Duration,
+        lost: CancellationToken,
+    ) -> Kept {
+        self.lock().insert(lease, Held { lost, until: since + length });
+        let watch = tokio::spawn(self.clone().watch(lease));
+        Kept { leases: self.clone(), lease, _watch: AbortOnDropHandle::new(watch) }
     }
 
-    /// Prolongs all leases, once, and gives up those that cannot be.
+    /// Gives a lease up once it has run out: by a clock of ours, because the heartbeats may hang behind a connection that does not answer.
+    async fn watch(self, lease: Lease) {
+        loop {
+            let until = match self.lock().get(&lease) {
+                Some(held) if Instant::now() >= held.until => return held.lost.cancel(),
+                Some(held) => held.until,
+                None => return,
+            };
+            tokio::time::sleep_until(until.into()).await;
+        }
+    }
+
+    /// Prolongs all leases, once, and gives up those that are another's.
     pub(super) async fn prolong(&self, store: &Store, length: Duration) -> Result<(), StoreError> {
         let leases: Vec<Lease> = self.lock().keys().copied().collect();
         if leases.is_empty() {
             return Ok(());
         }
         let began = Instant::now();
-        // Where the database does not answer, another worker may have what was not prolonged in time.
-        let answer = tokio::time::timeout(length, heartbeat(store, &leases, length)).await;
-        let (lost, result) = match answer {
-            Ok(Ok(lost)) => (lost, Ok(true)),
-            Ok(Err(error)) => (Vec::new(), Err(error)),
-            Err(_) => (Vec::new(), Ok(false)),
-        };
+        let lost = jobs::heartbeat(&store.client().await?, &leases, length).await?;
         let mut held = self.lock();
         for lease in &leases {
             let Some(held) = held.get_mut(lease) else { continue };
-            if matches!(result, Ok(true)) && !lost.contains(lease) {
+            if lost.contains(lease) {
+                held.lost.cancel();
+            } else {
                 held.until = began + length;
             }
-            if lost.contains(lease) || Instant::now() >= held.until {
-                held.lost.cancel();
-            }
         }
-        result.map(|_| ())
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Lease, Held>> {
         // No code panics while it holds the lock, and a map is whole after each of its steps.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-async fn heartbeat(store: &Store, leases: &[Lease], length: Duration) -> Result<Vec<Lease>, StoreError> {
-    jobs::heartbeat(&store.client().await?, leases, length).await
 }

@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::job::{Job, Lane};
+use crate::store::jobs::Lease;
 
 pub use run::run;
 
@@ -41,10 +42,8 @@ pub enum Outcome {
 /// What a handler may know of its claim.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// The row's number, for logs.
-    pub id: i64,
-    /// Counts the claims of the row, from 1.
-    pub attempt: i32,
+    /// Under which whatever comes of the work is written down. Its attempt counts the claims of the row, from 1.
+    pub lease: Lease,
     /// Earlier claims that ended badly.
     pub failures: i32,
     /// When the work was first asked for.

@@ -1,7 +1,7 @@
 //! The loop that claims jobs, and the life of each one.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use tokio::sync::broadcast;
@@ -93,6 +93,7 @@ impl Worker {
     /// Claims jobs as long as there are some and room for them.
     async fn claim_all(&self, running: &mut JoinSet<()>, shutdown: &CancellationToken) {
         while running.len() < self.settings.concurrency && !shutdown.is_cancelled() {
+            let asked_at = Instant::now();
             match self.claim().await {
                 // The stop came while the claim was on its way.
                 Ok(Some(claimed)) if shutdown.is_cancelled() => {
@@ -107,7 +108,7 @@ impl Worker {
                         outcome = Empty,
                         otel.status_code = Empty,
                     );
-                    running.spawn(self.clone().work_off(claimed).instrument(span));
+                    running.spawn(self.clone().work_off(claimed, asked_at).instrument(span));
                 }
                 Ok(None) => return,
                 Err(error) => return warn("cannot claim jobs", error),
@@ -126,11 +127,19 @@ impl Worker {
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             beat.tick().await;
-            if let Err(error) = self.leases.prolong(&self.store, self.settings.lease).await {
-                warn("cannot prolong the leases of the running jobs", error);
-                continue;
+            // What does not answer for the length of a lease is asked again on another connection.
+            let in_time = self.settings.lease;
+            let prolonging = self.leases.prolong(&self.store, self.settings.lease);
+            match tokio::time::timeout(in_time, prolonging).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    warn("cannot prolong the leases of the running jobs", error);
+                    continue;
+                }
+                Err(_) => continue,
             }
-            match self.rescue().await {
+            let Ok(rescued) = tokio::time::timeout(in_time, self.rescue()).await else { continue };
+            match rescued {
                 Ok(0) => {}
                 Ok(rescued) => {
                     metrics::counter!("offshoot_jobs_rescued_total").increment(rescued);
@@ -146,13 +155,13 @@ impl Worker {
     }
 
     /// Has one job done and writes down how it ended.
-    async fn work_off(self, claimed: ClaimedJob) {
+    async fn work_off(self, claimed: ClaimedJob, asked_at: Instant) {
         let lost = CancellationToken::new();
-        let _kept = self.leases.keep(claimed.lease, self.settings.lease, lost.clone());
+        let _kept = self.leases.keep(claimed.lease, asked_at, self.settings.lease, lost.clone());
         let kind = claimed.job.kind();
         let waited = (claimed.claimed_at - claimed.run_at).to_std().unwrap_or_default();
         metrics::histogram!("offshoot_job_wait_seconds", "kind" => kind).record(waited);
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         let ended = self.perform(&claimed, &lost).await;
         let span = tracing::Span::current();
         span.record("outcome", ended.word());
@@ -173,8 +182,7 @@ impl Worker {
     /// task is dropped at its next await.
     async fn perform(&self, claimed: &ClaimedJob, lost: &CancellationToken) -> Ended {
         let claim = Claim {
-            id: claimed.lease.id,
-            attempt: claimed.lease.attempt,
+            lease: claimed.lease,
             failures: claimed.failures,
             created_at: claimed.created_at,
             claimed_at: claimed.claimed_at,
@@ -205,7 +213,12 @@ impl Worker {
     async fn settle_until_written(&self, claimed: &ClaimedJob, ended: &Ended, lost: &CancellationToken) {
         report(claimed, ended);
         loop {
-            match self.settle(claimed, ended).await {
+            let settled = tokio::select! {
+                settled = self.settle(claimed, ended) => settled,
+                // Nor does a connection that does not answer keep the worker for longer.
+                () = lost.cancelled() => return,
+            };
+            match settled {
                 Ok(true) => return,
                 Ok(false) => return tracing::warn!("the job ended when it was another worker's already"),
                 Err(error) if error.is_transient() => {

@@ -135,7 +135,7 @@ async fn an_announcement_wakes_it() {
     for number in 1..=3 {
         bench.enqueue(&reconcile(number)).await;
         let (job, claim) = bench.next().await;
-        assert_eq!((job, claim.attempt, claim.failures), (reconcile(number), 1, 0));
+        assert_eq!((job, claim.lease.attempt, claim.failures), (reconcile(number), 1, 0));
     }
     bench.settled(&["done"]).await;
     bench.stop().await;
@@ -241,6 +241,19 @@ async fn a_lost_lease_ends_the_task() {
 }
 
 #[tokio::test]
+async fn a_lease_that_nobody_can_prolong_ends_the_task() {
+    // No heartbeat comes, as behind a connection that does not answer.
+    let settings = Settings { lease: Duration::from_millis(300), ..woken_only() };
+    let mut bench = Bench::new(0, settings, |_, _| Outcome::Done).await;
+    bench.enqueue(&reconcile(1)).await;
+    let (_, claim) = bench.next().await;
+    timeout(PATIENCE, claim.lost.cancelled()).await.expect("the loss is noticed");
+    until(async || bench.handler.alive.load(Ordering::SeqCst) == 0).await;
+    bench.settled(&["running"]).await;
+    bench.stop().await;
+}
+
+#[tokio::test]
 async fn what_a_dead_worker_held_is_rescued() {
     let settings =
         Settings { heartbeat: Duration::from_millis(20), poll: Duration::from_millis(20), ..woken_only() };
@@ -255,7 +268,7 @@ async fn what_a_dead_worker_held_is_rescued() {
         .await
         .unwrap();
     let (job, claim) = bench.next().await;
-    assert_eq!((job, claim.attempt, claim.failures), (Job::SyncRepository(1), 2, 1));
+    assert_eq!((job, claim.lease.attempt, claim.failures), (Job::SyncRepository(1), 2, 1));
     bench.settled(&["done"]).await;
     bench.stop().await;
 }

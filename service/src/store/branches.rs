@@ -26,6 +26,7 @@ pub use credentials::{Credentials, credentials};
 pub use lists::{Count, Filter, Listed, counts, expired, find_by_name, list, live_names};
 
 use super::StoreError;
+use super::jobs::{self, Lease};
 use super::query::{FromRow, Query, get, json, json_optional, parsed, parsed_optional, query};
 use crate::domain::branch::{AppliedMigration, Branch, BranchId, Timings};
 use crate::domain::failure::Failure;
@@ -98,6 +99,8 @@ pub struct Change {
     pub timings: Option<Timings>,
     pub reset_requested: Option<bool>,
     pub expires_at: Option<DateTime<Utc>>,
+    /// The job that this is done for: where it is another worker's by now, nothing changes. None where no job is.
+    pub held_by: Option<Lease>,
 }
 
 /// Makes a branch with fresh credentials, or finds the live one that there is. Its name is the plain one, unless another
@@ -212,7 +215,11 @@ pub async fn find_by_id(client: &impl GenericClient, id: BranchId) -> Result<Opt
 /// The step from one state to another, without what it returns.
 macro_rules! step {
     () => {
-        "update branches set
+        "with held as (
+             select id from jobs where id = $16 and worker = $17 and attempt = $18 and state = 'running'
+             for key share
+         )
+         update branches set
              state = $2,
              failure = $4,
              reason = $5,
@@ -231,12 +238,13 @@ macro_rules! step {
              deleted_at = case when $2 = 'deleted' then now() end,
              password = case when $2 <> 'deleted' then password end,
              reader_password = case when $2 <> 'deleted' then reader_password end
-         where id = $1 and state = any($3)
+         where id = $1 and state = any($3) and ($16::bigint is null or exists (select from held))
          returning "
     };
 }
 
-/// Takes a branch to another state, from a state that may precede it and from no other. A deleted branch's credentials go.
+/// Takes a branch to another state, from a state that may precede it and from no other. A deleted branch's credentials go. The job's row is
+/// locked with it, so that nobody is given the job before this is done.
 pub async fn transition(
     client: &impl GenericClient,
     id: BranchId,
@@ -246,7 +254,7 @@ pub async fn transition(
     let step = query("take a branch to another state", concat!(step!(), columns!()));
     match stepped(client, step, id, to, change).await? {
         Some(branch) => Ok(branch),
-        None => Err(illegal(client, id, to).await?),
+        None => Err(illegal(client, id, to, change.held_by).await?),
     }
 }
 
@@ -284,7 +292,7 @@ pub async fn settle(
         ),
     );
     let Some(settled) = stepped::<Settled>(client, step, branch.id, to, &change).await? else {
-        return Err(illegal(client, branch.id, to).await?);
+        return Err(illegal(client, branch.id, to, change.held_by).await?);
     };
     let Settled { protected, reset_requested, ready_at, expires_at } = settled;
     Ok(Branch {
@@ -337,6 +345,9 @@ async fn stepped<T: FromRow>(
             &change.timings.map(Json),
             &change.reset_requested,
             &change.expires_at,
+            &change.held_by.map(|lease| lease.id),
+            &change.held_by.map(|lease| lease.worker),
+            &change.held_by.map(|lease| lease.attempt),
         ],
     )
     .await
@@ -347,11 +358,20 @@ async fn illegal(
     client: &impl GenericClient,
     id: BranchId,
     to: BranchState,
+    held_by: Option<Lease>,
 ) -> Result<StoreError, StoreError> {
     Ok(match find_by_id(client, id).await? {
+        _ if !is_still_held(client, held_by).await? => StoreError::NotHeld,
         Some(branch) => StoreError::IllegalTransition { id, from: branch.state, to },
         None => missing(id),
     })
+}
+
+async fn is_still_held(client: &impl GenericClient, lease: Option<Lease>) -> Result<bool, StoreError> {
+    match lease {
+        Some(lease) => jobs::is_held(client, lease).await,
+        None => Ok(true),
+    }
 }
 
 /// Asks for a rebuild, which the pull request's next reconciliation carries out. False where the branch is being deleted.

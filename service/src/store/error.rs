@@ -31,6 +31,8 @@ pub enum StoreError {
     Vault(#[from] VaultError),
     #[error("branch {id} is {from}, which {to} may not follow")]
     IllegalTransition { id: BranchId, from: BranchState, to: BranchState },
+    #[error("the job that this was done for is another worker's by now")]
+    NotHeld,
     #[error("the control database holds no {0}")]
     Missing(String),
 }

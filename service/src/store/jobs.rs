@@ -17,7 +17,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 pub use figures::{QueueFigure, are_waiting, figures, is_busy, prune};
-pub use held::{complete, fail, give_up, heartbeat, release, rescue, snooze};
+pub use held::{complete, fail, give_up, heartbeat, is_held, release, rescue, snooze};
 
 use super::StoreError;
 use super::query::{FromRow, get, query};

@@ -28,7 +28,8 @@ use crate::domain::pull::PullRequest;
 use crate::domain::state::BranchState;
 use crate::engine::{Engine, Identity, InstanceNames, Subject};
 use crate::store::branches::{self, Change, Created, NewBranch};
-use crate::store::{Store, instances, layers, retention};
+use crate::store::jobs::Lease;
+use crate::store::{Store, StoreError, instances, jobs, layers, retention};
 
 use outcome::Work;
 
@@ -44,6 +45,9 @@ pub struct Preparer<'a> {
     pub engine: &'a Engine,
     /// Cancelled when something newer came: what may take long is given up, what is short is finished.
     pub stop: &'a CancellationToken,
+    /// The job that the work is done for. Once it is another worker's, that one decides what becomes of the branch: nothing more is
+    /// published or written down. None where no job is.
+    pub held_by: Option<Lease>,
 }
 
 /// One database of one pull request at one commit.
@@ -111,7 +115,7 @@ impl Preparer<'_> {
         }
         match self.carry_out(order, &branch, begun).await {
             Ok(branch) => Ok(branch),
-            Err(JobError::Superseded) => Err(JobError::Superseded),
+            Err(error @ (JobError::Superseded | JobError::NotHeld)) => Err(error),
             Err(error) => {
                 self.errored(&branch, &error).await;
                 Err(error)
@@ -143,6 +147,7 @@ impl Preparer<'_> {
             head_sha: Some(order.pull.head_sha.clone()),
             base_ref: Some(order.pull.base_ref.clone()),
             expires_at: order.expires_at(),
+            held_by: self.held_by,
             ..Change::default()
         };
         let branch = branches::transition(&client, branch.id, BranchState::Preparing, &change).await?;
@@ -242,14 +247,24 @@ impl Preparer<'_> {
 
     /// Says on the branch that it is our turn; the error itself goes up to the queue.
     async fn errored(&self, branch: &Branch, error: &JobError) {
-        let change = Change { reason: Some(error.for_people()), ..Change::default() };
+        let change = Change { reason: Some(error.for_people()), held_by: self.held_by, ..Change::default() };
         let told = async {
             let client = self.store.client().await?;
             branches::transition(&client, branch.id, BranchState::Errored, &change).await
         };
-        if let Err(error) = told.await {
-            tracing::warn!(branch = branch.id, error = %error, "a branch's trouble could not be recorded");
+        match told.await {
+            Ok(_) | Err(StoreError::NotHeld) => {}
+            Err(error) => {
+                tracing::warn!(branch = branch.id, error = %error, "a branch's trouble could not be recorded");
+            }
         }
+    }
+
+    /// Fails where the job is another worker's by now, who may be at the same database.
+    async fn ensure_held(&self) -> Result<(), JobError> {
+        let Some(lease) = self.held_by else { return Ok(()) };
+        let client = self.store.client().await?;
+        if jobs::is_held(&client, lease).await? { Ok(()) } else { Err(JobError::NotHeld) }
     }
 
     /// The names of a branch's place on the server.

@@ -146,6 +146,7 @@ impl Preparer<'_> {
             failure: work.failure,
             // One that was asked for since stays.
             reset_requested: branch.reset_requested.then_some(false),
+            held_by: self.held_by,
             ..Change::default()
         };
         let state = if ready { BranchState::Ready } else { BranchState::Failed };

@@ -119,7 +119,10 @@ impl Preparer<'_> {
             self.verify(order, access, work, work.wanted.len()).await?;
             self.seed(access, work, &pending).await?;
         }
-        self.verify(order, access, work, work.wanted.len()).await?;
+        let verify = self.verify(order, access, work, work.wanted.len());
+        let (verified, held) = tokio::join!(verify, self.ensure_held());
+        held?;
+        verified?;
         let wrote_for = work.migrate + work.seed;
         let had_no_time = work
             .began_with_bytes

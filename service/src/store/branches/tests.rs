@@ -1,6 +1,11 @@
+use std::time::Duration;
+
+use uuid::Uuid;
+
 use super::*;
 use crate::domain::chain::Checksum;
 use crate::domain::failure::FailureKind;
+use crate::domain::job::{Job, Lane};
 use crate::store::PageRequest;
 use crate::store::test_support::TestStore;
 use crate::store::test_support::fixtures::{branch, facts, oid, stored_pull};
@@ -50,6 +55,55 @@ async fn every_step_is_taken_exactly_when_it_is_legal() {
 }
 
 #[tokio::test]
+async fn who_lost_the_job_decides_nothing() {
+    let test = TestStore::new().await;
+    let client = test.store.client().await.unwrap();
+    let pull = stored_pull(&client, SHOP, 7, 42).await;
+    let id = branch(&test, &client, SHOP, pull).await.id;
+    jobs::enqueue(&client, &Job::ReconcilePull(pull)).await.unwrap();
+    let claim = async |lease| {
+        jobs::claim(&client, Lane::Foreground, Uuid::new_v4(), lease).await.unwrap().unwrap().lease
+    };
+    let lost = claim(Duration::ZERO).await;
+    let under = |lease| Change { held_by: Some(lease), ..Change::default() };
+    transition(&client, id, BranchState::Preparing, &under(lost)).await.unwrap();
+    assert_eq!(jobs::rescue(&client).await.unwrap(), 1);
+    for to in [BranchState::Failed, BranchState::Ready, BranchState::Errored, BranchState::Preparing] {
+        let refused = transition(&client, id, to, &under(lost)).await.unwrap_err();
+        assert!(matches!(refused, StoreError::NotHeld), "{to}: {refused}");
+    }
+    let held = claim(Duration::from_secs(60)).await;
+    let refused = transition(&client, id, BranchState::Failed, &under(lost)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::NotHeld), "{refused}");
+    assert_eq!(
+        transition(&client, id, BranchState::Ready, &under(held)).await.unwrap().state,
+        BranchState::Ready
+    );
+    let refused = transition(&client, id, BranchState::Failed, &under(held)).await.unwrap_err();
+    assert!(matches!(refused, StoreError::IllegalTransition { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn a_job_is_nobody_else_s_while_its_outcome_is_written_down() {
+    let test = TestStore::new().await;
+    let mut writing = test.store.client().await.unwrap();
+    let client = test.store.client().await.unwrap();
+    let pull = stored_pull(&client, SHOP, 7, 42).await;
+    let id = branch(&test, &client, SHOP, pull).await.id;
+    jobs::enqueue(&client, &Job::ReconcilePull(pull)).await.unwrap();
+    let claimed =
+        jobs::claim(&client, Lane::Foreground, Uuid::new_v4(), Duration::ZERO).await.unwrap().unwrap();
+    let tx = crate::store::Store::begin(&mut writing).await.unwrap();
+    let change = Change { held_by: Some(claimed.lease), ..Change::default() };
+    transition(&tx, id, BranchState::Preparing, &change).await.unwrap();
+    assert_eq!(jobs::rescue(&client).await.unwrap(), 0);
+    // Its own heartbeats go on.
+    assert_eq!(jobs::heartbeat(&client, &[claimed.lease], Duration::ZERO).await.unwrap(), []);
+    crate::store::Store::commit(tx).await.unwrap();
+    assert_eq!(jobs::rescue(&client).await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn every_field_survives_its_row() {
     let test = TestStore::new().await;
     let client = test.store.client().await.unwrap();
@@ -79,6 +133,7 @@ async fn every_field_survives_its_row() {
         timings: Some(Timings { migrate: 1.5, ..Timings::default() }),
         reset_requested: Some(true),
         expires_at: Some(expires_at),
+        held_by: None,
     };
     let failed = transition(&client, made.id, BranchState::Failed, &change).await.unwrap();
     let expected = Branch {

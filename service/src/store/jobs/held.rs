@@ -31,6 +31,17 @@ pub async fn heartbeat(
     Ok(leases.iter().filter(|lease| !held.contains(lease)).copied().collect())
 }
 
+/// Whether a job is still its holder's.
+pub async fn is_held(client: &impl GenericClient, lease: Lease) -> Result<bool, StoreError> {
+    let held = query(
+        "ask whether a job is still held",
+        "select 1 from jobs where id = $1 and worker = $2 and attempt = $3 and state = 'running'",
+    )
+    .execute(client, &[&lease.id, &lease.worker, &lease.attempt])
+    .await?;
+    Ok(held > 0)
+}
+
 /// Ends a job well. Like all that follow: false where the lease was lost, and nothing changed.
 pub async fn complete(client: &impl GenericClient, lease: Lease) -> Result<bool, StoreError> {
     let held = query(
