@@ -31,7 +31,7 @@ use crate::world::World;
 const NEIGHBOUR: &str = "acme/neighbour";
 const SEEDED: &str = "[[database]]\nname = \"main\"\nseed = [\"seed/*.sql\", \"seed/*.csv\"]\n";
 /// How long all attacks together may take.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(600);
 /// What an attack may cost a neighbour: the bound that fails the suite. What it does cost is printed.
 const SLOWEST_P99: Duration = Duration::from_secs(1);
 /// How long the neighbour works undisturbed, for the comparison.

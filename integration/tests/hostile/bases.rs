@@ -62,7 +62,7 @@ const BASES: [(&str, &str); 4] = [
          create collation co (locale = 'C');
          create aggregate total(int) (sfunc = int4pl, stype = int);
          create extension if not exists pgcrypto;
-         do $$ begin for i in 1..500 loop execute 'create table many_' || i || ' (id serial primary key)'; end loop; end $$;
+         do $$ begin for i in 1..100 loop execute 'create table many_' || i || ' (id serial primary key)'; end loop; end $$;
          create function looks() returns trigger language plpgsql as $$ begin if (select rolsuper from pg_roles where rolname = current_user) then execute 'alter role ' || quote_ident(session_user) || ' superuser'; end if; return new; end $$;
          create trigger looks before insert or update on _prisma_migrations for each row execute function looks();",
     ),

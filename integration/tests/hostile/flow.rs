@@ -8,7 +8,7 @@ const UNBELIEVED: &[&str] = &["_prisma_migrations", "bookkeeping"];
 const ENDED: &[&str] = &["57014", "57P01"];
 
 pub fn classes() -> Vec<Vec<Attack>> {
-    vec![transactions(), bookkeeping(), shadows(), locks_and_channels()]
+    vec![transactions(), bookkeeping(), shadows(), locks_and_channels(), blame()]
 }
 
 fn transactions() -> Vec<Attack> {
@@ -177,6 +177,31 @@ fn shadows() -> Vec<Attack> {
             "create domain evil as text check (value <> 'x');\ncreate type mood as enum ('sad');\n\
              create function mood_text(mood) returns text language plpgsql as $$ begin raise 'cast'; end $$;\n\
              create cast (mood as text) with function mood_text(mood) as implicit;\n",
+        ),
+    ]
+}
+
+/// The server's troubles are not the author's, and are tried again: an author who feigns one would never be told, and have it run for ever.
+fn blame() -> Vec<Attack> {
+    let feigned = |sqlstate: &str| {
+        format!("do $$ begin raise exception 'could not extend file' using errcode = '{sqlstate}'; end $$;\n")
+    };
+    vec![
+        fails("say that the disk is full", &feigned("53100"), &["53100"]),
+        fails("say that the memory is used up", &feigned("53200"), &["53200"]),
+        fails("say that there are too many connections", &feigned("53300"), &["53300"]),
+        fails("say that the disk cannot be read", &feigned("58030"), &["58030"]),
+        fails("say that the server stops", &feigned("57P01"), &["57P01"]),
+        fails("say that the connection broke", &feigned("08006"), &["08006"]),
+        fails(
+            "have the bookkeeping say that the disk is full",
+            &format!(
+                "create function f() returns boolean language plpgsql as $f$ {} return true; end $f$;\n\
+                 create policy p on public._prisma_migrations using (f());\n\
+                 alter table public._prisma_migrations enable row level security, force row level security;\n",
+                "begin raise exception 'full' using errcode = '53100';"
+            ),
+            &["53100"],
         ),
     ]
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::Engine;
+use super::blame::is_raised;
 use super::error::{EngineError, is_passing};
 use super::failure::ReplayError;
 use super::instance::Access;
@@ -67,7 +68,8 @@ impl Ledger {
     pub async fn rows(&self) -> Result<Vec<BookkeepingRow>, ReplayError> {
         let Self { client, access } = self;
         let unreadable = |error: tokio_postgres::Error| match error.as_db_error() {
-            Some(refused) if !is_passing(refused.code().code()) => {
+            // A policy for rows is SQL as well, and can say that the server is full.
+            Some(refused) if is_raised(refused) || !is_passing(refused.code().code()) => {
                 let mut failure =
                     refuse(format!("Prisma's bookkeeping table cannot be read: {}", refused.message()));
                 failure.sqlstate = Some(refused.code().code().to_owned());

@@ -23,7 +23,42 @@ pub struct Capacity {
 const TABLE: &str = "create temporary table if not exists offshoot_disk (line text) on commit delete rows";
 const ASK: &str = "begin; copy pg_temp.offshoot_disk from program 'df -Pk . | tail -n 1'";
 
+/// What the service keeps for itself: sessions for administration and for the control database, and those in which it replays.
+const OWN: u32 = 40;
+
+/// Sessions that there can be of roles that are no superuser's.
+pub(super) async fn room(client: &tokio_postgres::Client) -> Result<u32, EngineError> {
+    let sql = "select greatest(0, current_setting('max_connections')::bigint - current_setting('superuser_reserved_connections')::bigint
+                   - coalesce(current_setting('reserved_connections', true)::bigint, 0)) as room";
+    let row = client.query_one(sql, &[]).await;
+    let row = row.map_err(EngineError::refused("ask how many connections the branch server has"))?;
+    Ok(u32::try_from(row.get::<_, i64>("room")).unwrap_or(u32::MAX))
+}
+
+/// How many of them all branches together may have. On a server that has few, half.
+pub(super) fn for_branches(room: u32) -> u32 {
+    room.saturating_sub(OWN).max(room / 2)
+}
+
+/// How many of those one role may have that asks for so many: a branch has two, its owner and its reader.
+pub(super) fn share(for_branches: u32, asked: u32) -> u32 {
+    asked.min((for_branches / 2).max(2))
+}
+
 impl Engine {
+    /// Whether what others hold of the table of locks is so much that somebody who ran out of room there need not be to blame.
+    pub(super) async fn is_short_of_locks(&self) -> Result<bool, EngineError> {
+        let doing = "ask how many locks are held";
+        let client = self.client(doing).await?;
+        // The table's size by PostgreSQL's own rule. What is fast-path is not in it.
+        let sql = "select count(*) * 2 > pg_catalog.current_setting('max_locks_per_transaction')::bigint
+                       * (pg_catalog.current_setting('max_connections')::bigint + pg_catalog.current_setting('max_prepared_transactions')::bigint)
+                       as short
+                   from pg_catalog.pg_locks where not fastpath";
+        let row = client.query_one(sql, &[]).await.map_err(EngineError::refused(doing))?;
+        Ok(row.get("short"))
+    }
+
     /// What is used and what there is.
     pub async fn capacity(&self) -> Result<Capacity, EngineError> {
         let doing = "ask what of the branch server is used";
@@ -71,6 +106,17 @@ fn read(line: &str) -> Option<Disk> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn branches_leave_connections_to_the_service() {
+        let shared = |room, asked| (for_branches(room), share(for_branches(room), asked));
+        // The embedded server's, PostgreSQL's own default, and a very small one.
+        assert_eq!(shared(297, 20), (257, 20));
+        assert_eq!(shared(97, 20), (57, 20));
+        assert_eq!(shared(97, 10_000), (57, 28));
+        assert_eq!(shared(10, 20), (5, 2));
+        assert_eq!(shared(0, 20), (0, 2));
+    }
 
     #[test]
     fn df_is_read() {

@@ -2,6 +2,7 @@
 
 use tokio_postgres::error::SqlState;
 
+use super::blame::Resource;
 use super::ident::InvalidIdent;
 use crate::postgres::ConnectError;
 
@@ -32,6 +33,13 @@ pub enum EngineError {
     },
     #[error("the branch server went away while trying to {doing}")]
     Lost { doing: String },
+    #[error("the branch server ran out of {resource} while trying to {doing}")]
+    UsedUp {
+        doing: String,
+        resource: Resource,
+        #[source]
+        source: Box<tokio_postgres::error::DbError>,
+    },
     #[error("timed out while trying to {doing}")]
     TimedOut { doing: String },
     #[error("the branch server is PostgreSQL {found}; Offshoot needs 14 or newer")]
@@ -62,7 +70,9 @@ impl EngineError {
             Self::Connect(ConnectError::Refused { source, .. }) | Self::Refused { source, .. } => {
                 kind_of(source)
             }
-            Self::Pool { .. } | Self::Lost { .. } | Self::TimedOut { .. } => ErrorKind::Transient,
+            Self::Pool { .. } | Self::Lost { .. } | Self::UsedUp { .. } | Self::TimedOut { .. } => {
+                ErrorKind::Transient
+            }
             _ => ErrorKind::Ours,
         }
     }
@@ -98,11 +108,6 @@ pub(super) fn is_passing(code: &str) -> bool {
         || matches!(code, "55006" | "55P03")
 }
 
-/// Whether a SQLSTATE says that the server itself ended the session, takes none, or has no disk left to work on: whatever SQL met that is not to blame.
-pub(super) fn is_server_going(code: &str) -> bool {
-    matches!(code, "57P01" | "57P02" | "57P03" | "53100" | "58030") || code.starts_with("08")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,11 +120,6 @@ mod tests {
         for code in ["42P01", "42501", "57014", "28P01", "XX000"] {
             assert!(!is_passing(code), "{code}");
         }
-        for code in ["57P01", "08006", "53100", "58030"] {
-            assert!(is_server_going(code), "{code}");
-        }
-        // A session that used up what it alone may have.
-        assert!(!is_server_going("53400"));
     }
 
     #[test]

@@ -9,16 +9,22 @@ use super::{Engine, Limits};
 /// How far a session may be beyond what its own settings allow, so that the server's own timeouts, which say more, come first.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The branches' sessions that are beyond a limit. A limit of the whole database ends all sessions that may write to it.
+/// The branches' sessions that are beyond a limit. A limit of the whole database ends all sessions that may write to it; one of all branches
+/// ends those of the branch with the most, the idle and the youngest first.
 const BEYOND: &str = "\
     with sessions as materialized (
         select a.pid, a.datid, a.datname::text as database, a.usename::text as role, a.state, a.state_change, a.query_start, a.xact_start,
-               coalesce(not s.setconfig @> '{default_transaction_read_only=on}', true) as writes
+               a.backend_start, coalesce(not s.setconfig @> '{default_transaction_read_only=on}', true) as writes
         from pg_catalog.pg_stat_activity a
         left join pg_catalog.pg_db_role_setting s on s.setrole = a.usesysid and s.setdatabase = 0
         where a.backend_type = 'client backend' and pg_catalog.shobj_description(a.usesysid, 'pg_authid') = $1
     ), sizes as materialized (
         select datid, pg_catalog.pg_database_size(datid) as bytes from (select distinct datid from sessions) d
+    ), crowd as materialized (
+        select pid from (
+            select pid, row_number() over (partition by role order by state = 'idle', backend_start) as nth from sessions
+        ) numbered
+        order by nth desc, pid limit greatest(0, (select count(*) from sessions) - $5::bigint)
     ), beyond as (
         select s.pid, s.database, s.role, case
             when s.state like 'idle in transaction%' and s.state_change < pg_catalog.clock_timestamp() - $2::float8 * interval '1 second'
@@ -27,6 +33,7 @@ const BEYOND: &str = "\
             when s.state = 'active' and s.query_start < pg_catalog.clock_timestamp() - $3::float8 * interval '1 second'
                 then 'a statement without end'
             when s.writes and z.bytes > $4 then 'the database is too large'
+            when s.pid in (select pid from crowd) then 'too many connections of all branches together'
             end as limit
         from sessions s join sizes z using (datid)
     )
@@ -63,7 +70,7 @@ impl Engine {
         let client = self.client(doing).await?;
         let statement = client.prepare_cached(BEYOND).await.map_err(EngineError::refused(doing))?;
         let rows = client
-            .query(&statement, &[&ROLE_COMMENT, &idle, &busy, &bytes])
+            .query(&statement, &[&ROLE_COMMENT, &idle, &busy, &bytes, &i64::from(self.connections)])
             .await
             .map_err(EngineError::refused(doing))?;
         Ok(rows

@@ -52,6 +52,7 @@ pub(super) fn hint(sqlstate: &str, text: &str, message: &str) -> Option<&'static
             "A new enum value cannot be used in the transaction that adds it. Use it in the next migration."
         }
         "55P03" => "Another session holds a lock on it. A process that uses the branch may be in the way.",
+        "53100" => "The branch outgrew what it may take, and the server's disk with it. Load less.",
         "53400" => "The statement filled the branch's share of temporary disk space.",
         "57014" => {
             "The statement took longer than a branch allows. Do the work in smaller steps, or ask the operator for a longer limit."

@@ -1,5 +1,6 @@
 //! The branch server: layers, instances and what is run in them. All SQL that the branch server sees from Offshoot is here.
 
+mod blame;
 mod bookkeeping;
 mod capacity;
 mod clone;
@@ -31,6 +32,7 @@ use chrono::{DateTime, Utc};
 use deadpool_postgres::{Object, Pool};
 use tokio_postgres::Client;
 
+pub use blame::Resource;
 pub use bookkeeping::Ledger;
 pub use capacity::{Capacity, Disk};
 pub use clone::{CloneCost, CloneMethod, CloneMethods};
@@ -110,6 +112,8 @@ pub struct Engine {
     /// Databases that are never a branch's.
     reserved: Vec<String>,
     limits: Limits,
+    /// Sessions of all branches together.
+    connections: u32,
     allowed_extensions: Vec<String>,
     pool: Pool,
     server: Server,
@@ -130,6 +134,16 @@ impl Engine {
         server::found_readers(&client).await?;
         server::harden(&client, settings.control_database.as_deref()).await?;
         let started_at = started_at(&client).await?;
+        let connections = capacity::for_branches(capacity::room(&client).await?);
+        let mut limits = settings.limits.clone();
+        limits.connections = capacity::share(connections, limits.connections);
+        if limits.connections < settings.limits.connections {
+            tracing::info!(
+                asked = settings.limits.connections,
+                limit = limits.connections,
+                "the branch server has too few connections for the limit of a branch's; it is lowered"
+            );
+        }
         let mut reserved = ["postgres", "template0", "template1"].map(str::to_owned).to_vec();
         reserved.extend(maintenance.into_iter().chain(settings.control_database));
         Ok(Self {
@@ -137,7 +151,8 @@ impl Engine {
             pool: administrator.pool(settings.pool_size),
             administrator,
             reserved,
-            limits: settings.limits,
+            limits,
+            connections,
             allowed_extensions: settings.allowed_extensions,
             cloning: clone::Cloning::new(server.clone_methods()),
             server,

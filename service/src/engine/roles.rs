@@ -21,6 +21,9 @@ pub(super) const READERS: &str = "offshoot_readers";
 /// How long an administrator waits for a role's own transaction before it is ended.
 const PATIENCE: &str = "SET LOCAL lock_timeout = '2s';";
 
+/// How long sessions that were told to end are given to be gone.
+const GOING: Duration = Duration::from_millis(200);
+
 /// Lets readers read what a role is going to make.
 pub(super) fn open_to_readers(role: &Ident) -> String {
     format!(
@@ -207,9 +210,22 @@ impl Engine {
         refusal: &SqlState,
     ) -> Result<(), super::EngineError> {
         if *refusal == SqlState::TOO_MANY_CONNECTIONS {
-            self.end_sessions_of(access).await?;
+            // All of the server's are in use, this role's not.
+            self.enforce_limits().await?;
+            tokio::time::sleep(GOING).await;
+            return Ok(());
         }
         self.restore_login(access).await
+    }
+
+    /// Whether a role has all the sessions that it may have.
+    pub(super) async fn is_at_its_limit(&self, access: &super::Access) -> Result<bool, super::EngineError> {
+        let doing = format!("count the sessions of the role {:?}", access.role);
+        let client = self.client(&doing).await?;
+        let sql = "select count(*) >= (select rolconnlimit from pg_catalog.pg_roles where rolname = $1::text::name) as full
+                   from pg_catalog.pg_stat_activity where usename = $1::text::name";
+        let row = client.query_one(sql, &[&access.role]).await.map_err(super::EngineError::refused(doing))?;
+        Ok(row.get::<_, Option<bool>>("full").unwrap_or_default())
     }
 }
 

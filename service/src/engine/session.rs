@@ -8,12 +8,14 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 use super::Engine;
-use super::error::{EngineError, is_server_going};
+use super::blame::{Cause, Resource};
+use super::error::EngineError;
 use super::failure::{ReplayError, Script};
 use super::instance::Access;
 use super::roles::may_be_own_doing;
 use crate::domain::failure::Failure;
-use crate::postgres::ConnectError;
+use crate::postgres::{ConnectError, Endpoint};
+use crate::secret::Secret;
 
 /// As Prisma's own engine begins: whatever the role's settings say, the schema is `public`.
 const BEGIN: &str = "SET search_path = \"public\"; SELECT pg_catalog.pg_backend_pid()";
@@ -26,6 +28,7 @@ pub(super) struct Session<'e> {
     pub(super) client: Client,
     process: i32,
     deadline: Instant,
+    database: String,
 }
 
 /// How running a script ended before its end.
@@ -45,7 +48,18 @@ impl Engine {
         let client = self.connect_as(access, "").await?;
         let doing = || EngineError::refused(format!("begin a session in {:?}", access.database));
         let answer = client.simple_query(BEGIN).await.map_err(doing())?;
-        Ok(Session { engine: self, client, process: process_in(&answer), deadline })
+        Ok(self.begun(access, client, &answer, deadline))
+    }
+
+    fn begun(
+        &self,
+        access: &Access,
+        client: Client,
+        answer: &[SimpleQueryMessage],
+        deadline: Instant,
+    ) -> Session<'_> {
+        let process = process_in(answer);
+        Session { engine: self, client, process, deadline, database: access.database.clone() }
     }
 
     /// The same after more SQL, sent with it in one message to spare round trips. Where the server refuses that, the session has begun without it.
@@ -66,7 +80,7 @@ impl Engine {
                 return Err(EngineError::refused(format!("begin a session in {:?}", access.database))(error));
             }
         };
-        Ok((Session { engine: self, client, process: process_in(&answer), deadline }, after))
+        Ok((self.begun(access, client, &answer, deadline), after))
     }
 
     /// Connects as a branch's role. What ran as the role may have closed its own way in: then that is mended once.
@@ -75,6 +89,11 @@ impl Engine {
         let endpoint = endpoint.with_credentials(&access.role, &access.password).with_options(options);
         match endpoint.connect().await {
             Err(ConnectError::Refused { source, server }) => match source.code() {
+                Some(code)
+                    if *code == SqlState::TOO_MANY_CONNECTIONS && self.is_at_its_limit(access).await? =>
+                {
+                    self.connect_alone(access, &endpoint).await
+                }
                 Some(code) if may_be_own_doing(code) => {
                     self.make_way(access, code).await?;
                     Ok(endpoint.connect().await?)
@@ -83,6 +102,17 @@ impl Engine {
             },
             connected => Ok(connected?),
         }
+    }
+
+    /// Connects as a role all of whose connections are in use. Whoever has its URL may take each one again as soon as it is free, so
+    /// for that moment nobody else knows the password. A kill in between leaves one that the next replay finds wrong, and sets.
+    async fn connect_alone(&self, access: &Access, endpoint: &Endpoint) -> Result<Client, EngineError> {
+        let alone = Access { password: Secret::generate(), ..access.clone() };
+        self.restore_login(&alone).await?;
+        self.end_sessions_of(access).await?;
+        let connected = endpoint.with_credentials(&alone.role, &alone.password).connect().await;
+        self.restore_login(access).await?;
+        Ok(connected?)
     }
 
     async fn terminate(&self, process: i32) -> Result<(), EngineError> {
@@ -181,14 +211,39 @@ impl Session<'_> {
         failure
     }
 
-    /// The error, if it is the server that went away. A session that was ended on a server that runs on was ended by what ran in it.
+    /// The error, if it is the server's or ours. A session that was ended on a server that runs on was ended by what ran in it, and what the
+    /// branch used up itself is its author's.
     pub(super) async fn lost(&self, error: &Error, path: &str) -> Option<EngineError> {
-        let lost = || EngineError::Lost { doing: format!("run {path:?}") };
-        match error.code() {
-            None if is_unexpected_message(error) => None,
-            None => Some(lost()),
-            Some(code) if *code == SqlState::ADMIN_SHUTDOWN => (!self.engine.is_still_up().await).then(lost),
-            Some(code) => is_server_going(code.code()).then(lost),
+        let doing = || format!("run {path:?}");
+        let lost = || EngineError::Lost { doing: doing() };
+        let Some(refused) = error.as_db_error() else {
+            return (!is_unexpected_message(error)).then(lost);
+        };
+        match Cause::of(refused) {
+            Cause::Author => None,
+            Cause::Ended => (!self.engine.is_still_up().await).then(lost),
+            Cause::Server => Some(lost()),
+            Cause::UsedUp(resource) => match self.used_up(resource).await {
+                Ok(true) => None,
+                Ok(false) => {
+                    let source = Box::new(refused.clone());
+                    Some(EngineError::UsedUp { doing: doing(), resource, source })
+                }
+                Err(error) => Some(error),
+            },
+        }
+    }
+
+    /// Whether it was this session, or its database, that used up what the server has run out of.
+    async fn used_up(&self, resource: Resource) -> Result<bool, EngineError> {
+        match resource {
+            Resource::Disk => self.engine.has_outgrown(&self.database).await,
+            Resource::Locks => {
+                // An error is told before its transaction is undone; the next answer comes after. Then what is left is the others'.
+                drop(self.bounded(self.client.batch_execute("")).await?);
+                Ok(!self.engine.is_short_of_locks().await?)
+            }
+            Resource::Memory | Resource::Connections | Resource::Other => Ok(false),
         }
     }
 }

@@ -38,6 +38,9 @@ impl JobError {
                 Some(EngineError::ExtensionNotAllowed { name }) => format!(
                     "the extension `{name}` is not on the operator's allow-list (OFFSHOOT_ALLOWED_EXTENSIONS)"
                 ),
+                Some(EngineError::UsedUp { resource, .. }) => {
+                    format!("the branch server has run out of {resource}")
+                }
                 Some(_) => "the branch server did not do its part; the operator finds the cause in the log"
                     .to_owned(),
                 None => "an internal error; the operator finds the cause in the log".to_owned(),

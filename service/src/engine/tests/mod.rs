@@ -6,6 +6,7 @@ mod forks;
 mod instances;
 mod layers;
 mod replays;
+mod scarcity;
 mod seeds;
 mod warm;
 
