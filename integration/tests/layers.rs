@@ -66,15 +66,6 @@ impl World {
         let findings = rows.last().map(|row| row.try_get("findings")).transpose()?;
         Ok((outcomes, findings.unwrap_or_default()))
     }
-
-    /// A page of the dashboard, as an administrator sees it.
-    async fn page(&self, path: &str) -> Result<String> {
-        let url = format!("{}{path}", self.offshoot.url());
-        let page =
-            reqwest::Client::new().get(url).bearer_auth(integration::offshoot::API_TOKEN).send().await?;
-        ensure!(page.status().is_success(), "{path} answers {}", page.status());
-        page.text().await.with_context(|| format!("read {path}"))
-    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod layers;
 mod operate;
 mod prisma;
 mod reports;
+mod room;
 mod samples;
 mod security;
 mod shop;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use integration::github::{Settings, SimulatedGitHub};
 use integration::invariants;
-use integration::offshoot::{BranchRef, Credentials, Offshoot, Options};
+use integration::offshoot::{API_TOKEN, BranchRef, Credentials, Offshoot, Options};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -73,6 +73,27 @@ impl World {
             }
         }
         anyhow::bail!("{branch:?} is in no list")
+    }
+
+    /// A page of the dashboard, as an administrator sees it.
+    pub async fn page(&self, path: &str) -> Result<String> {
+        let url = format!("{}{path}", self.offshoot.url());
+        let page = reqwest::Client::new().get(url).bearer_auth(API_TOKEN).send().await?;
+        ensure!(page.status().is_success(), "{path} answers {}", page.status());
+        page.text().await.with_context(|| format!("read {path}"))
+    }
+
+    /// Waits until a figure is that high; gauges follow a clock.
+    pub async fn at_least(&self, series: &str, least: f64) -> Result<()> {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let figure = self.offshoot.figure(series).await?;
+            if figure >= least {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "{series} stays {figure}");
+            sleep(POLL).await;
+        }
     }
 
     /// There is exactly one comment of the service's on the pull request; its text.

@@ -14,6 +14,7 @@ use forms::{check_log_filter, check_postgres_url, extension, http_url, remote_ad
 pub use limits::LimitArgs;
 
 use crate::domain::network::Network;
+use crate::domain::room::Floor;
 use crate::domain::size::ByteSize;
 use crate::github::{Credentials, GithubSettings};
 use crate::secret::{Secret, Vault};
@@ -111,6 +112,10 @@ pub struct DatabaseArgs {
     /// Extensions that a repository's `.offshoot.toml` may ask for
     #[arg(long, env = "OFFSHOOT_ALLOWED_EXTENSIONS", value_delimiter = ',', default_value = ALLOWED_EXTENSIONS, value_parser = extension)]
     pub allowed_extensions: Vec<String>,
+
+    /// Free space of the branch server's disk that new databases leave alone, as `5G`; 0 for none [default: the smaller of 2G and 5 % of the disk]
+    #[arg(long, env = "OFFSHOOT_DISK_FLOOR", value_name = "SIZE")]
+    pub disk_floor: Option<ByteSize>,
 
     #[command(flatten)]
     pub limits: LimitArgs,
@@ -244,8 +249,14 @@ impl DatabaseArgs {
             secret_key: None,
             secret_key_previous: None,
             allowed_extensions: ALLOWED_EXTENSIONS.split(',').map(|name| name.trim().to_owned()).collect(),
+            disk_floor: None,
             limits: LimitArgs::default(),
         }
+    }
+
+    /// What new databases leave free of the branch server's disk.
+    pub fn floor(&self) -> Floor {
+        self.disk_floor.map_or(Floor::Usual, Floor::Bytes)
     }
 
     /// Checks what the parser of the command line must not: it would print what it refuses.

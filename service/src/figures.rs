@@ -7,6 +7,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::job::Job;
+use crate::domain::room::Disk;
 use crate::domain::state::BranchState;
 use crate::engine::{Engine, EngineError, Subject};
 use crate::github::Github;
@@ -63,6 +64,8 @@ impl Figures {
             gauge!("offshoot_branches", "state" => *name)
                 .set(count.map_or(0.0, |count| count.branches as f64));
         }
+        let waiting = branches::waiting_for_room(&client).await?;
+        gauge!("offshoot_branches_waiting_for_room").set(waiting as f64);
         let queue = jobs::figures(&client).await?;
         for kind in Job::KINDS {
             let of_kind = || queue.iter().filter(|figure| figure.kind == *kind);
@@ -92,7 +95,9 @@ impl Figures {
 
     async fn branch_server(&self, sizes: bool) -> Result<(), EngineError> {
         let capacity = self.engine.capacity().await?;
-        let disk = |read: fn(&crate::engine::Disk) -> i64| capacity.disk.as_ref().map_or(-1, read) as f64;
+        let disk = |read: fn(&Disk) -> i64| capacity.disk.as_ref().map_or(-1, read) as f64;
+        let floor = capacity.disk.map_or(-1, |disk| self.engine.floor().of(&disk));
+        gauge!("offshoot_disk_floor_bytes").set(floor as f64);
         gauge!("offshoot_disk_free_bytes").set(disk(|disk| disk.free_bytes));
         gauge!("offshoot_disk_size_bytes").set(disk(|disk| disk.size_bytes));
         gauge!("offshoot_connections").set(capacity.connections as f64);

@@ -15,7 +15,7 @@ use crate::domain::audit::{Action, Actor, Entry};
 use crate::domain::job::{Job, Lane};
 use crate::domain::pool::PoolLimits;
 use crate::embedded::{Embedded, EmbeddedSettings};
-use crate::engine::{Engine, EngineSettings};
+use crate::engine::{Engine, EngineError, EngineSettings};
 use crate::figures::Figures;
 use crate::github::Github;
 use crate::jobs::{Worker, schedule};
@@ -32,6 +32,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const GUARD_ROUND: Duration = Duration::from_secs(2);
 /// How often sessions that wait are asked whether they still answer; sooner than a firewall forgets one that is silent.
 const TEND_EVERY: Duration = Duration::from_secs(30);
+/// How often the branch server's disk is looked at: more often than a look is trusted.
+const DISK_ROUND: Duration = Duration::from_secs(3);
 /// Sessions for administration on the branch server.
 const ENGINE_POOL: usize = 16;
 /// Jobs at once that nobody waits for.
@@ -97,6 +99,7 @@ fn engine_settings(args: &DatabaseArgs, control: &Secret) -> anyhow::Result<Engi
         control_database,
         limits: args.limits.limits(),
         allowed_extensions: args.allowed_extensions.clone(),
+        floor: args.floor(),
         pool_size: ENGINE_POOL,
         shares_control_server: args.branch_server_url.is_none(),
     })
@@ -179,6 +182,7 @@ impl Service {
             Ok(())
         });
         tasks.spawn(guard(servers.engine.clone(), shutdown.clone()));
+        tasks.spawn(watch_disk(servers.store.clone(), servers.engine.clone(), shutdown.clone()));
         let client = servers.store.client().await?;
         // What was missed while nothing ran.
         jobs::enqueue(&client, &Job::Sweep).await?;
@@ -262,6 +266,27 @@ async fn calibrate_clones(
     }
     shutdown.cancelled().await;
     Ok(())
+}
+
+/// Keeps what is known of the branch server's disk fresh, so that nobody who is about to write has to ask, and calls for room below the floor.
+async fn watch_disk(store: Store, engine: Engine, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let mut rounds = tokio::time::interval(DISK_ROUND);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            _ = rounds.tick() => {}
+        }
+        // What cannot be asked now the next round asks again; that a server is away is told by whoever has work for it.
+        if let Err(error) = engine.capacity().await {
+            tracing::debug!(%error, "the branch server's disk could not be looked at");
+        } else if let Err(EngineError::NoRoom(_)) = engine.room_for(0).await
+            && let Ok(client) = store.client().await
+            && let Err(error) = jobs::enqueue(&client, &Job::MakeRoom).await
+        {
+            tracing::debug!(%error, "nobody could be asked to make room");
+        }
+    }
 }
 
 /// Holds the branches to their limits. Any number of replicas may do so at once.

@@ -77,6 +77,7 @@ impl Bed {
             control_database: None,
             limits: Limits::default(),
             allowed_extensions: Vec::new(),
+            floor: offshoot::domain::room::Floor::default(),
             pool_size: 8,
             shares_control_server: false,
         })

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use offshoot::telemetry::catalogue::METRICS;
-use tokio::time::{Instant, sleep};
 
 use crate::shop::column;
-use crate::world::{LIMIT, World};
+use crate::world::World;
 
 const DASHBOARD: &str = include_str!("../../../deploy/grafana/offshoot.json");
 const ALERTS: &str = include_str!("../../../deploy/prometheus/alerts.yml");
@@ -36,7 +35,7 @@ async fn every_figure_that_is_promised_is_there() -> Result<()> {
         ("offshoot_github_quota_remaining", 1.0),
         ("process_resident_memory_bytes", 1e6),
     ] {
-        at_least(&world, series, least).await?;
+        world.at_least(series, least).await?;
     }
     let figures = world.offshoot.figures().await?;
     for series in [
@@ -89,18 +88,6 @@ fn the_dashboard_and_the_alerts_ask_for_figures_that_exist() -> Result<()> {
     let rules = ALERTS.matches("- alert:").count();
     ensure!(ALERTS.matches("action:").count() == rules, "a rule does not say what to do");
     Ok(())
-}
-
-async fn at_least(world: &World, series: &str, least: f64) -> Result<()> {
-    let deadline = Instant::now() + LIMIT;
-    loop {
-        let figure = world.offshoot.figure(series).await?;
-        if figure >= least {
-            return Ok(());
-        }
-        ensure!(Instant::now() < deadline, "{series} stays {figure}");
-        sleep(std::time::Duration::from_millis(50)).await;
-    }
 }
 
 /// Each family with its type.

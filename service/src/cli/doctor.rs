@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Exit, Stop};
 use crate::config::ServeArgs;
+use crate::domain::size::ByteSize;
 use crate::embedded::EmbeddedError;
 use crate::github::Github;
 use crate::service::Servers;
@@ -81,9 +82,35 @@ async fn servers(args: &ServeArgs) -> Vec<Finding> {
     };
     let found =
         format!("control schema current; branch server PostgreSQL {}, as a superuser", version(&servers));
-    let clones = clones(args, &servers).await;
+    let (disk, clones) = (disk(&servers).await, clones(args, &servers).await);
     let stopped = servers.stop().await.map(|()| found).map_err(|error| format!("{error:#}"));
-    vec![Finding { what, verdict: stopped }, clones]
+    vec![Finding { what, verdict: stopped }, disk, clones]
+}
+
+/// What is free of the branch server's disk, against what new databases leave alone.
+async fn disk(servers: &Servers) -> Finding {
+    let size = |bytes: i64| ByteSize(u64::try_from(bytes).unwrap_or_default());
+    let verdict = match servers.engine.disk().await {
+        Ok(Some(disk)) => {
+            let floor = servers.engine.floor().of(&disk);
+            let found = format!(
+                "{} of {} free; below {} no new database is begun",
+                size(disk.free_bytes),
+                size(disk.size_bytes),
+                size(floor)
+            );
+            if disk.free_bytes >= floor {
+                Ok(found)
+            } else {
+                Err(format!("{found}: enlarge it, remove branches, or lower OFFSHOOT_DISK_FLOOR"))
+            }
+        }
+        Ok(None) => Err("the branch server does not tell what is free of its disk (it runs `df` for that), so OFFSHOOT_DISK_FLOOR cannot be held: \
+             watch that disk by other means"
+            .to_owned()),
+        Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
+    };
+    Finding { what: "disk", verdict }
 }
 
 /// Measured now: what a service measured lives in that service.

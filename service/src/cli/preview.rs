@@ -243,8 +243,13 @@ impl Preview<'_> {
         if self.args.json {
             println!("{}", serde_json::to_string_pretty(&documents)?);
         }
-        let failed = prepared.iter().any(|branch| branch.state != BranchState::Ready);
-        Ok(if failed { Exit::Failed } else { Exit::Done })
+        let is = |state| prepared.iter().any(|branch| branch.state == state);
+        // No room on the disk is not the migrations' fault.
+        Ok(match () {
+            () if is(BranchState::Blocked) => Exit::Service,
+            () if is(BranchState::Failed) => Exit::Failed,
+            () => Exit::Done,
+        })
     }
 
     async fn document(&self, branch: &Branch) -> Result<BranchDocument, Stop> {

@@ -74,11 +74,38 @@ pub struct Branch {
     pub created_at: DateTime<Utc>,
     pub ready_at: Option<DateTime<Utc>>,
     pub expires_at: Option<DateTime<Utc>>,
+    pub queue: Queue,
+}
+
+/// A branch's part in the queue for room on the branch server's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Queue {
+    /// Since when it waits; kept while it is tried again, so that it does not lose its place.
+    pub wanted_at: Option<DateTime<Utc>>,
+    /// Bytes that there was no room for when it was last tried.
+    pub needs: i64,
+    /// How many wait before it: all that wait, if it does not wait itself.
+    pub ahead: i64,
 }
 
 impl Branch {
     /// Whether a database stands behind the branch's URL, whatever it holds.
     pub fn is_reachable(&self) -> bool {
         self.database_sha.is_some() && !matches!(self.state, BranchState::Deleting | BranchState::Deleted)
+    }
+
+    /// Its place in the queue for room, from 1; none where it waits for nothing or for something else.
+    pub fn place(&self) -> Option<i64> {
+        let waits = self.state == BranchState::Blocked && self.queue.wanted_at.is_some();
+        waits.then_some(self.queue.ahead + 1)
+    }
+
+    /// Why it waits or could not be served, with its place where it is in a queue.
+    pub fn why(&self) -> Option<String> {
+        let reason = self.reason.clone()?;
+        Some(match self.place() {
+            Some(place) => format!("{reason} Its place in the queue is {place}."),
+            None => reason,
+        })
     }
 }

@@ -27,6 +27,8 @@ pub enum Job {
     EmptyTrash,
     /// Compare the store, the branch server and GitHub, and mend what differs.
     Sweep,
+    /// Let those that wait for room on the branch server's disk go on, in their order, and give back what nobody waits for.
+    MakeRoom,
     /// Drop the layers that nobody needs and that there is no room for.
     TrimLayers,
     /// Compare the layer whose turn it is with a replay from empty.
@@ -42,8 +44,8 @@ pub enum Lane {
 
 const FOREGROUND: [&str; 5] =
     ["reconcile_pull", "report_pull", "sync_repository", "sync_installation", "fill_forks"];
-const BACKGROUND: [&str; 6] =
-    ["follow_base", "refill_pool", "empty_trash", "sweep", "trim_layers", "check_layer"];
+const BACKGROUND: [&str; 7] =
+    ["follow_base", "refill_pool", "empty_trash", "sweep", "make_room", "trim_layers", "check_layer"];
 
 impl Lane {
     pub const ALL: [Self; 2] = [Self::Foreground, Self::Background];
@@ -83,6 +85,7 @@ impl Job {
             Self::FillForks(_) => "fill_forks",
             Self::EmptyTrash => "empty_trash",
             Self::Sweep => "sweep",
+            Self::MakeRoom => "make_room",
             Self::TrimLayers => "trim_layers",
             Self::CheckLayer => "check_layer",
         }
@@ -96,7 +99,9 @@ impl Job {
             Self::FollowBase { repository, tip } => format!("{repository}@{tip}"),
             Self::RefillPool(layer) => layer.to_string(),
             Self::FillForks(branch) => branch.to_string(),
-            Self::EmptyTrash | Self::Sweep | Self::TrimLayers | Self::CheckLayer => String::new(),
+            Self::EmptyTrash | Self::Sweep | Self::MakeRoom | Self::TrimLayers | Self::CheckLayer => {
+                String::new()
+            }
         }
     }
 
@@ -109,6 +114,8 @@ impl Job {
             Self::FillForks(_) => 3,
             Self::SyncRepository(_) | Self::SyncInstallation(_) => 10,
             Self::FollowBase { .. } => 15,
+            // People wait for it.
+            Self::MakeRoom => 12,
             Self::RefillPool(_) => 16,
             Self::EmptyTrash | Self::Sweep | Self::TrimLayers => 20,
             Self::CheckLayer => 30,
@@ -136,6 +143,7 @@ impl Job {
             }
             "empty_trash" => Self::EmptyTrash,
             "sweep" => Self::Sweep,
+            "make_room" => Self::MakeRoom,
             "trim_layers" => Self::TrimLayers,
             "check_layer" => Self::CheckLayer,
             _ => return Err(InvalidId::new(kind, "a kind of job")),
@@ -167,6 +175,7 @@ mod tests {
             Job::FillForks(12),
             Job::EmptyTrash,
             Job::Sweep,
+            Job::MakeRoom,
             Job::TrimLayers,
             Job::CheckLayer,
         ] {

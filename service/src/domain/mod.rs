@@ -26,6 +26,7 @@ pub mod recipe;
 pub mod report;
 pub mod repository;
 pub mod retention;
+pub mod room;
 pub mod seed;
 pub mod size;
 pub mod sql;

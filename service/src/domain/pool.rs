@@ -16,6 +16,11 @@ pub struct PoolLimits {
     pub ceiling: usize,
 }
 
+impl PoolLimits {
+    /// While there is no room for what nobody waits for.
+    pub const NONE: Self = Self { floor: 0, ceiling: 0 };
+}
+
 /// What a template was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demand {

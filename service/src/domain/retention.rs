@@ -24,11 +24,13 @@ pub struct Policy {
     pub idle: TimeDelta,
     /// Not dropped so soon after a use: whoever chose it may not have come to cloning it.
     pub grace: TimeDelta,
+    /// The disk is nearly full: nothing is kept that nobody needs.
+    pub pressed: bool,
 }
 
 impl Policy {
     pub const fn new(budget: ByteSize) -> Self {
-        Self { budget, idle: TimeDelta::days(14), grace: TimeDelta::minutes(10) }
+        Self { budget, idle: TimeDelta::days(14), grace: TimeDelta::minutes(10), pressed: false }
     }
 }
 
@@ -36,6 +38,7 @@ impl Policy {
 pub enum Because {
     Idle,
     Budget,
+    Disk,
 }
 
 impl Because {
@@ -43,6 +46,7 @@ impl Because {
         match self {
             Self::Idle => "idle",
             Self::Budget => "budget",
+            Self::Disk => "disk",
         }
     }
 }
@@ -59,6 +63,8 @@ pub fn surplus(layers: &[Kept], policy: Policy, now: DateTime<Utc>) -> Vec<(Laye
             Because::Idle
         } else if total > policy.budget.0 {
             Because::Budget
+        } else if policy.pressed {
+            Because::Disk
         } else {
             break;
         };
@@ -76,8 +82,12 @@ mod tests {
 
     use super::*;
 
-    const POLICY: Policy =
-        Policy { budget: ByteSize(100), idle: TimeDelta::hours(48), grace: TimeDelta::hours(1) };
+    const POLICY: Policy = Policy {
+        budget: ByteSize(100),
+        idle: TimeDelta::hours(48),
+        grace: TimeDelta::hours(1),
+        pressed: false,
+    };
 
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(1_800_000_000, 0).unwrap()
@@ -114,6 +124,14 @@ mod tests {
             named(&[("a", Because::Idle)])
         );
         assert_eq!(dropped(&[layer("a", 1, 500, true)]), []);
+        // The disk is nearly full: whatever nobody needs, however much room the budget has.
+        let pressed = Policy { pressed: true, ..POLICY };
+        let gone = surplus(
+            &[layer("a", 1, 7, false), layer("b", 1, 9, true), layer("c", 1, 0, false)],
+            pressed,
+            now(),
+        );
+        assert_eq!(gone, [(LayerKey::recorded("a"), Because::Disk)]);
         // What goes for idleness makes room for the rest.
         let both = [layer("a", 60, 50, false), layer("b", 60, 9, false), layer("c", 40, 8, false)];
         assert_eq!(dropped(&both), named(&[("a", Because::Idle)]));

@@ -98,6 +98,7 @@ async fn on_a_volume_of_its_own_a_clone_shares_its_template_s_blocks() {
         control_database: None,
         limits: crate::engine::Limits::default(),
         allowed_extensions: Vec::new(),
+        floor: crate::domain::room::Floor::default(),
         pool_size: 2,
         shares_control_server: false,
     })

@@ -1,14 +1,10 @@
 //! What of the branch server is used up: disk, sessions.
 
+use std::time::Instant;
+
 use super::Engine;
 use super::error::EngineError;
-
-/// The file system of the server's data directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Disk {
-    pub free_bytes: i64,
-    pub size_bytes: i64,
-}
+use crate::domain::room::Disk;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
@@ -71,10 +67,12 @@ impl Engine {
             )
             .await
             .map_err(EngineError::refused(doing))?;
+        let begun = Instant::now();
         let disk = disk(&client).await.unwrap_or_else(|error| {
             tracing::debug!(%error, "the branch server does not tell its disk");
             None
         });
+        self.room.ledger().measured(disk, begun);
         Ok(Capacity {
             disk,
             connections: row.get("connections"),

@@ -10,9 +10,9 @@ use tokio_postgres::Client;
 
 pub use method::{CloneCost, CloneMethod, CloneMethods};
 
-use super::Engine;
 use super::ident::Ident;
 use super::instance::Source;
+use super::{Engine, EngineError, room};
 
 /// What is known of cloning on this server, shared by all who clone. Kept in memory: a server that moved to another file
 /// system is another one, and measuring it again takes a second or two in the background.
@@ -75,33 +75,42 @@ impl Engine {
         client: &Client,
         database: &Ident,
         source: Source<'_>,
-    ) -> Result<(), tokio_postgres::Error> {
+    ) -> Result<(), EngineError> {
         match source {
             Source::Empty => {
+                let _promised = self.promise(room::EMPTY).await?;
                 let sql = format!(
                     "CREATE DATABASE {database} TEMPLATE template0 ENCODING 'UTF8' CONNECTION LIMIT 0"
                 );
-                client.batch_execute(&sql).await
+                let refused = EngineError::refused(format!("create the database {database}"));
+                client.batch_execute(&sql).await.map_err(refused)
             }
             Source::Layer(layer) => self.clone_database(client, database, &layer.database).await,
         }
     }
 
-    /// A clone of a database in which nobody has a session, as `create_database` makes one. Leaves `file_copy_method` set in the session.
+    /// A clone of a database in which nobody has a session, as `create_database` makes one. Never begun where it would not fit.
+    /// Leaves `file_copy_method` set in the session.
     pub(super) async fn clone_database(
         &self,
         client: &Client,
         database: &Ident,
         template: &Ident,
-    ) -> Result<(), tokio_postgres::Error> {
-        let bytes = size(client, template).await?;
+    ) -> Result<(), EngineError> {
+        let refused = || EngineError::refused(format!("create the database {database}"));
+        let bytes = size(client, template).await.map_err(refused())?;
         loop {
-            let method = self.cloning.state().methods.choose(bytes);
+            let (method, writes) = {
+                let state = self.cloning.state();
+                let method = state.methods.choose(bytes);
+                (method, room::writes(&state.methods, method, bytes))
+            };
+            let _promised = self.promise(writes).await?;
             match self.clone_by(client, database, template, method, bytes).await {
                 Err(error) if is_refused(&error) && self.cloning.state().methods.rule_out(method) => {
                     tracing::warn!(%method, %error, "files cannot be copied this way here; doing without it from now on");
                 }
-                outcome => return outcome,
+                outcome => return outcome.map_err(refused()),
             }
         }
     }

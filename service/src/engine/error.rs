@@ -4,6 +4,7 @@ use tokio_postgres::error::SqlState;
 
 use super::blame::Resource;
 use super::ident::InvalidIdent;
+use crate::domain::room::Shortage;
 use crate::postgres::ConnectError;
 
 /// Who is to mend it, and how.
@@ -55,8 +56,17 @@ pub enum EngineError {
     Missing { what: &'static str, name: String },
     #[error("the extension {name:?} is not on the operator's allow-list")]
     ExtensionNotAllowed { name: String },
+    /// Nothing was begun: it would have left less of the disk free than is always kept so.
+    #[error("{0}")]
+    NoRoom(Shortage),
     #[error(transparent)]
     Name(#[from] InvalidIdent),
+}
+
+impl From<Shortage> for EngineError {
+    fn from(shortage: Shortage) -> Self {
+        Self::NoRoom(shortage)
+    }
 }
 
 impl EngineError {
@@ -70,9 +80,11 @@ impl EngineError {
             Self::Connect(ConnectError::Refused { source, .. }) | Self::Refused { source, .. } => {
                 kind_of(source)
             }
-            Self::Pool { .. } | Self::Lost { .. } | Self::UsedUp { .. } | Self::TimedOut { .. } => {
-                ErrorKind::Transient
-            }
+            Self::Pool { .. }
+            | Self::Lost { .. }
+            | Self::UsedUp { .. }
+            | Self::TimedOut { .. }
+            | Self::NoRoom(_) => ErrorKind::Transient,
             _ => ErrorKind::Ours,
         }
     }

@@ -56,7 +56,7 @@ impl ForkSession<'_> {
         let refused = || EngineError::refused(format!("create the fork {}", spec.name));
         self.client.batch_execute(&role(spec, &self.engine.limits)).await.map_err(refused())?;
         let template = &spec.snapshot.database;
-        self.engine.clone_database(&self.client, spec.name, template).await.map_err(refused())?;
+        self.engine.clone_database(&self.client, spec.name, template).await?;
         self.client.batch_execute(&(admit(spec) + &unlock(spec.name))).await.map_err(refused())
     }
 }

@@ -118,7 +118,7 @@ impl Engine {
         // What is committed last, in the database itself, makes all of it last.
         let roles = format!("SET synchronous_commit = off; {roles}");
         client.batch_execute(&roles).await.map_err(refused())?;
-        self.create_database(&client, &spec.names.database, spec.source).await.map_err(refused())?;
+        self.create_database(&client, &spec.names.database, spec.source).await?;
         client.batch_execute(&admit(spec)).await.map_err(refused())?;
         let inside = self.client_in(&spec.names.database).await?;
         let sql = match spec.source {

@@ -19,6 +19,7 @@ mod layer;
 mod publish;
 mod replay;
 mod roles;
+mod room;
 mod seed;
 mod server;
 mod session;
@@ -34,7 +35,7 @@ use tokio_postgres::Client;
 
 pub use blame::Resource;
 pub use bookkeeping::Ledger;
-pub use capacity::{Capacity, Disk};
+pub use capacity::Capacity;
 pub use clone::{CloneCost, CloneMethod, CloneMethods};
 pub use error::{EngineError, ErrorKind};
 pub use failure::ReplayError;
@@ -49,6 +50,7 @@ pub use publish::Place;
 pub use replay::Step;
 pub use server::Server;
 
+use crate::domain::room::Floor;
 use crate::postgres::Endpoint;
 use crate::secret::Secret;
 
@@ -67,6 +69,8 @@ pub struct EngineSettings {
     pub limits: Limits,
     /// What a repository's configuration may ask to have created by the administrator.
     pub allowed_extensions: Vec<String>,
+    /// What new databases leave free of the server's disk.
+    pub floor: Floor,
     /// Sessions for administration at the same time.
     pub pool_size: usize,
     /// Whether the control database is on this server: what is committed there afterwards carries along what was committed here before.
@@ -120,6 +124,7 @@ pub struct Engine {
     cloning: clone::Cloning,
     warm: warm::Warm,
     shares_control_server: bool,
+    room: room::Room,
     /// When the server that we last knew was started. Clones share it.
     started_at: Arc<Mutex<DateTime<Utc>>>,
 }
@@ -155,6 +160,7 @@ impl Engine {
             connections,
             allowed_extensions: settings.allowed_extensions,
             cloning: clone::Cloning::new(server.clone_methods()),
+            room: room::Room::new(settings.floor),
             server,
             warm: warm::Warm::default(),
             shares_control_server: settings.shares_control_server,

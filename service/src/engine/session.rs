@@ -124,8 +124,14 @@ impl Engine {
 }
 
 impl<'e> Session<'e> {
-    pub(super) fn from_parts(engine: &'e Engine, client: Client, process: i32, deadline: Instant) -> Self {
-        Self { engine, client, process, deadline }
+    pub(super) fn from_parts(
+        engine: &'e Engine,
+        access: &Access,
+        client: Client,
+        process: i32,
+        deadline: Instant,
+    ) -> Self {
+        Self { engine, client, process, deadline, database: access.database.clone() }
     }
 
     pub(super) fn into_parts(self) -> (Client, i32) {

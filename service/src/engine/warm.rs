@@ -106,7 +106,7 @@ impl Engine {
             waiting.remove(&access.database);
         }
         let Ready { client, process, login } = found.filter(|ready| !ready.client.is_closed())?;
-        Some((login, Session::from_parts(self, client, process, deadline)))
+        Some((login, Session::from_parts(self, access, client, process, deadline)))
     }
 
     /// Gives up the sessions that no longer answer, so that nobody waits for one that was cut off.

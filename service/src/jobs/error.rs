@@ -1,18 +1,25 @@
 //! How a job ends that could not do its work. The author's mistakes are not among these: they are results.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::domain::room::NoRoom;
 use crate::engine::{EngineError, InvalidIdent};
 use crate::github::GithubError;
 use crate::queue::Outcome;
 use crate::source::SourceError;
 use crate::store::StoreError;
 
+/// How long a job waits for room before it looks again, where no queue calls it.
+const ROOM_POLL: TimeDelta = TimeDelta::seconds(15);
+
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// Somebody asked to come back later; nothing is wrong.
     #[error("{why}; waiting until {until}")]
     Wait { until: DateTime<Utc>, why: String },
+    /// The branch server's disk has no room for it, or others wait for that before.
+    #[error("{}", .0.reason())]
+    NoRoom(NoRoom),
     /// Something newer came; its job takes over.
     #[error("superseded by a newer delivery")]
     Superseded,
@@ -29,6 +36,7 @@ impl JobError {
     pub fn for_people(&self) -> String {
         match self {
             Self::Wait { why, .. } => why.clone(),
+            Self::NoRoom(why) => why.reason(),
             Self::Superseded => "a newer push came".to_owned(),
             Self::NotHeld => "another worker took it up".to_owned(),
             Self::Retry(error) if error.is::<GithubError>() || error.is::<SourceError>() => {
@@ -53,6 +61,7 @@ impl From<JobError> for Outcome {
     fn from(error: JobError) -> Self {
         match error {
             JobError::Wait { until, why } => Self::Snooze { until, why },
+            JobError::NoRoom(why) => Self::Snooze { until: Utc::now() + ROOM_POLL, why: why.reason() },
             // What becomes of the job is not this worker's to say: its word is not taken.
             JobError::Superseded | JobError::NotHeld => Self::Done,
             JobError::Retry(error) => {
@@ -93,7 +102,10 @@ impl From<InvalidIdent> for JobError {
 
 impl From<EngineError> for JobError {
     fn from(error: EngineError) -> Self {
-        Self::Retry(error.into())
+        match error {
+            EngineError::NoRoom(shortage) => Self::NoRoom(NoRoom::Disk(shortage)),
+            error => Self::Retry(error.into()),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod error;
 mod fill_forks;
 mod follow_base;
 mod follow_template;
+mod make_room;
 pub mod prepare;
 pub mod reading;
 mod reconcile_pull;
@@ -60,6 +61,7 @@ impl Handler for Worker {
             Job::FillForks(branch) => self.fill_forks(branch).await,
             Job::EmptyTrash => self.empty_trash().await,
             Job::Sweep => self.sweep().await,
+            Job::MakeRoom => self.make_room(claim).await,
             Job::TrimLayers => self.trim_layers().await,
             Job::CheckLayer => self.check_layer(claim).await,
         };

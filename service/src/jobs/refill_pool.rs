@@ -8,7 +8,7 @@ use super::prepare::{create_instance, held_names, layer_names, recorded_names};
 use super::{JobError, Worker};
 use crate::domain::job::{Job, Lane};
 use crate::domain::layer::LayerKey;
-use crate::domain::pool;
+use crate::domain::pool::{self, PoolLimits};
 use crate::engine::{Identity, InstanceNames, InstanceSpec, LayerNames, Source, Subject};
 use crate::secret::Secret;
 use crate::store::branches::Credentials;
@@ -27,7 +27,8 @@ impl Worker {
         loop {
             let client = self.store.client().await?;
             let stock = instances::stock(&client, key, pool::LATELY).await?;
-            let target = pool::target(&stock.demand, self.pool);
+            let limits = if self.is_pressed().await? { PoolLimits::NONE } else { self.pool };
+            let target = pool::target(&stock.demand, limits);
             if stock.spares > target {
                 instances::drain(&client, key, stock.spares - target).await?;
                 return Ok(jobs::enqueue(&client, &Job::EmptyTrash).await?);
@@ -42,6 +43,9 @@ impl Worker {
                 return Err(JobError::Wait { until: Utc::now() + YIELD, why });
             }
             drop(client);
+            if !self.engine.has_room_to_spare().await? {
+                return Ok(());
+            }
             self.make_spare(key, &layer_names(&layer)?).await?;
         }
     }

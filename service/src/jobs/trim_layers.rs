@@ -25,7 +25,8 @@ impl Worker {
         for key in unfinished {
             self.drop_unfinished(&key).await?;
         }
-        for (key, because) in surplus(&kept, Policy::new(self.layer_budget), Utc::now()) {
+        let policy = Policy { pressed: self.is_pressed().await?, ..Policy::new(self.layer_budget) };
+        for (key, because) in surplus(&kept, policy, Utc::now()) {
             if let Some(layer) = kept.iter().find(|layer| layer.key == key) {
                 self.drop_surplus(layer, because).await?;
             }

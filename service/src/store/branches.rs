@@ -8,12 +8,17 @@ macro_rules! columns {
          branches.base_ref, branches.database_name, branches.applied, branches.failure,
          branches.findings, branches.seeded, branches.timings, branches.reason,
          branches.protected, branches.reset_requested, branches.created_at, branches.ready_at,
-         branches.expires_at"
+         branches.expires_at, branches.room_wanted_at, branches.room_needed,
+         (select count(*) from branches ahead
+             where ahead.room_wanted_at is not null and ahead.state in ('blocked', 'preparing') and ahead.id <> branches.id
+                 and (branches.room_wanted_at is null
+                     or (ahead.room_wanted_at, ahead.id) < (branches.room_wanted_at, branches.id))) as ahead"
     };
 }
 
 mod credentials;
 mod lists;
+mod queue;
 #[cfg(test)]
 mod tests;
 
@@ -24,11 +29,12 @@ use tokio_postgres::types::Json;
 
 pub use credentials::{Credentials, credentials};
 pub use lists::{Count, Filter, Listed, counts, expired, find_by_name, list, live_names};
+pub use queue::{first_waiting, leave_queue, waiting_for_room, waiting_pulls};
 
 use super::StoreError;
 use super::jobs::{self, Lease};
 use super::query::{FromRow, Query, get, json, json_optional, parsed, parsed_optional, query};
-use crate::domain::branch::{AppliedMigration, Branch, BranchId, Timings};
+use crate::domain::branch::{AppliedMigration, Branch, BranchId, Queue, Timings};
 use crate::domain::failure::Failure;
 use crate::domain::findings::Finding;
 use crate::domain::ids::{DatabaseLabel, Oid, PullId, RepositoryName};
@@ -60,6 +66,11 @@ impl FromRow for Branch {
             created_at: get(row, "created_at")?,
             ready_at: get(row, "ready_at")?,
             expires_at: get(row, "expires_at")?,
+            queue: Queue {
+                wanted_at: get(row, "room_wanted_at")?,
+                needs: get::<Option<i64>>(row, "room_needed")?.unwrap_or_default(),
+                ahead: get(row, "ahead")?,
+            },
         })
     }
 }
@@ -101,6 +112,8 @@ pub struct Change {
     pub expires_at: Option<DateTime<Utc>>,
     /// The job that this is done for: where it is another worker's by now, nothing changes. None where no job is.
     pub held_by: Option<Lease>,
+    /// With `blocked`: it waits for room for so many bytes, and keeps the place that it had.
+    pub room_needed: Option<i64>,
 }
 
 /// Makes a branch with fresh credentials, or finds the live one that there is. Its name is the plain one, unless another
@@ -233,6 +246,12 @@ macro_rules! step {
              timings = coalesce($13, timings),
              reset_requested = coalesce($14, reset_requested),
              expires_at = coalesce($15, expires_at),
+             room_wanted_at = case
+                 when $2 = 'blocked' then case when $19::bigint is not null then coalesce(room_wanted_at, now()) end
+                 when $2 in ('pending', 'preparing', 'errored') then room_wanted_at end,
+             room_needed = case
+                 when $2 = 'blocked' then $19
+                 when $2 in ('pending', 'preparing', 'errored') then room_needed end,
              updated_at = now(),
              ready_at = case when $2 = 'ready' then now() else ready_at end,
              deleted_at = case when $2 = 'deleted' then now() end,
@@ -311,6 +330,7 @@ pub async fn settle(
         reset_requested,
         ready_at,
         expires_at,
+        queue: Queue { wanted_at: None, needs: 0, ..branch.queue },
         id: branch.id,
         pull: branch.pull,
         database: branch.database.clone(),
@@ -348,6 +368,7 @@ async fn stepped<T: FromRow>(
             &change.held_by.map(|lease| lease.id),
             &change.held_by.map(|lease| lease.worker),
             &change.held_by.map(|lease| lease.attempt),
+            &change.room_needed,
         ],
     )
     .await

@@ -58,7 +58,7 @@ const INSTANCE_STATE: Label = ("state", &["filling", "spare", "preparing", "live
 const FORK_FROM: Label = ("from", &["pool", "scratch"]);
 const LAYER_STATE: Label = ("state", &["complete", "building"]);
 const SPARE_FOUND: Label = ("found", &["yes", "no"]);
-const DROPPED_BECAUSE: Label = ("because", &["idle", "budget"]);
+const DROPPED_BECAUSE: Label = ("because", &["idle", "budget", "disk"]);
 const CHECK_OUTCOME: Label = ("outcome", &["same", "differs", "broken", "unstable"]);
 const SERVER: Label = ("server", &["control", "branch"]);
 const ERROR_KIND: Label = ("kind", &["github", "branch_server", "control_database", "internal", "panic"]);
@@ -103,11 +103,13 @@ pub const METRICS: &[Metric] = &[
     metric("offshoot_instances", Gauge, &[INSTANCE_STATE], "Databases on the branch server that stand for branches; spare: clones that wait to become one (the pool), trash: to be dropped"),
     metric("offshoot_spares_asked_total", Counter, &[SPARE_FOUND], "Branches that asked for a spare, and whether one was waiting; many without one: raise OFFSHOOT_POOL_SIZE"),
     metric("offshoot_layers", Gauge, &[LAYER_STATE], "Frozen databases that branches are cloned from"),
-    metric("offshoot_layers_dropped_total", Counter, &[DROPPED_BECAUSE], "Layers dropped that nobody needed; idle: unused for 14 days, budget: beyond OFFSHOOT_LAYER_BUDGET"),
+    metric("offshoot_layers_dropped_total", Counter, &[DROPPED_BECAUSE], "Layers dropped that nobody needed; idle: unused for 14 days, budget: beyond OFFSHOOT_LAYER_BUDGET, disk: it was nearly full"),
     metric("offshoot_database_bytes", Gauge, &[SIZED], "Sizes of Offshoot's databases on the branch server; copy-on-write clones count in full"),
     metric("offshoot_largest_branch_bytes", Gauge, &[], "The size of the largest branch"),
     metric("offshoot_disk_free_bytes", Gauge, &[], "Free space where the branch server keeps its data; -1 where the server does not tell"),
     metric("offshoot_disk_size_bytes", Gauge, &[], "Size of that file system; -1 where the server does not tell"),
+    metric("offshoot_disk_floor_bytes", Gauge, &[], "Below so much free space no new database is begun; -1 where the server does not tell its disk"),
+    metric("offshoot_branches_waiting_for_room", Gauge, &[], "Branches that wait, in a queue, until the disk has room for them"),
     metric("offshoot_connections", Gauge, &[], "Sessions on the branch server, everybody's"),
     metric("offshoot_connections_limit", Gauge, &[], "The branch server's max_connections"),
     metric("offshoot_github_requests_total", Counter, &[GITHUB_STATUS], "Requests to GitHub by the answer's class; none: there was no answer"),

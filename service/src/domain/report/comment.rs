@@ -89,7 +89,7 @@ fn headline(branch: &Branch, several: bool) -> String {
 
 fn summary(branch: &Branch) -> String {
     let sha = code(branch.head_sha.short());
-    let reason = branch.reason.as_deref().map(|reason| prose(reason.trim_end_matches('.')));
+    let reason = branch.why().map(|reason| prose(reason.trim_end_matches('.')));
     match branch.state {
         BranchState::Pending | BranchState::Preparing => format!("Bringing it to {sha}."),
         BranchState::Ready => {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use chrono::DateTime;
 
 use super::*;
-use crate::domain::branch::{AppliedMigration, Timings};
+use crate::domain::branch::{AppliedMigration, Queue, Timings};
 use crate::domain::chain::Checksum;
 use crate::domain::failure::FailureKind;
 use crate::domain::findings::Finding;
@@ -69,6 +69,7 @@ fn branch(state: BranchState) -> Branch {
         created_at: DateTime::UNIX_EPOCH,
         ready_at: None,
         expires_at: None,
+        queue: Queue::default(),
     }
 }
 
@@ -129,6 +130,11 @@ fn each_state() {
             "The pull request comes from a fork and waits for a maintainer's approval of this commit."
         ))
     );
+    let waiting = Branch {
+        queue: Queue { wanted_at: Some(DateTime::UNIX_EPOCH), needs: 0, ahead: 2 },
+        ..reason(BranchState::Blocked, &crate::domain::room::NoRoom::Turn.reason())
+    };
+    insta::assert_snapshot!("state_waiting_for_room", of(waiting));
     insta::assert_snapshot!("state_deleted", told(&[branch(BranchState::Deleted)], None, false));
     let expired = reason(
         BranchState::Deleted,

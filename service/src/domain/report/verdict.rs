@@ -81,7 +81,13 @@ fn of_branch(branch: &Branch) -> (CheckStatus, String) {
             Conclusion::Neutral,
             &format!("Retrying; not the author's fault: {}", reason.unwrap_or("internal error")),
         ),
-        BranchState::Blocked => completed(Conclusion::Neutral, reason.unwrap_or("Waiting")),
+        BranchState::Blocked => match branch.place() {
+            Some(place) => completed(
+                Conclusion::Neutral,
+                &format!("Waiting for room on the branch server's disk, place {place} in the queue"),
+            ),
+            None => completed(Conclusion::Neutral, reason.unwrap_or("Waiting")),
+        },
         BranchState::Deleting | BranchState::Deleted => completed(
             Conclusion::Neutral,
             reason.unwrap_or("The pull request is closed; its database is gone"),

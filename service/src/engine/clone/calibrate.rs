@@ -13,6 +13,8 @@ use crate::engine::instance::InstanceNames;
 
 /// Each method clones each size this often. The median decides, so three bear one that was held up.
 const ROUNDS: usize = 3;
+/// At the most at a time: what is measured, a copy of it, and the WAL of both.
+const WRITTEN: i64 = 200 << 20;
 /// About 40 MB beside an empty database's 7: far enough apart to tell the price of a byte, near enough to be cheap.
 const FILL: &str = "CREATE TABLE public.filler AS
     SELECT i, pg_catalog.repeat(pg_catalog.md5(i::text), 31) AS text FROM pg_catalog.generate_series(1, 34000) AS i";
@@ -38,6 +40,7 @@ impl Engine {
     /// Measures each method with a small and a larger database of our own. Takes a second or two on a server with nothing else to do,
     /// ends early and tidily when told to stop, and leaves nothing behind.
     pub async fn calibrate_clones(&self, stop: &CancellationToken) -> Result<CloneMethods, EngineError> {
+        self.room_for(WRITTEN).await?;
         let scratch = Scratch::new()?;
         let measured = stop.run_until_cancelled(self.measure(&scratch)).await;
         // The sessions that hold the locks are gone by now, or finish what they had begun.

@@ -72,6 +72,7 @@ async fn with_limits(limits: Limits, test: impl AsyncFn(&Engine)) {
             control_database: None,
             limits: limits.clone(),
             allowed_extensions: vec!["hstore".to_owned()],
+            floor: crate::domain::room::Floor::default(),
             pool_size: 4,
             shares_control_server: false,
         };

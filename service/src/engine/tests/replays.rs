@@ -255,6 +255,7 @@ async fn a_server_that_stops_in_the_middle_is_not_the_author_s_fault() {
             control_database: None,
             limits: Limits::default(),
             allowed_extensions: Vec::new(),
+            floor: crate::domain::room::Floor::default(),
             pool_size: 2,
             shares_control_server: false,
         };

@@ -18,6 +18,8 @@ async fn small(bin: &Path) -> (TestServer, Engine) {
         control_database: None,
         limits: Limits::default(),
         allowed_extensions: Vec::new(),
+        shares_control_server: false,
+        floor: crate::domain::room::Floor::default(),
         pool_size: 2,
     };
     let engine = Engine::connect(settings).await.unwrap();

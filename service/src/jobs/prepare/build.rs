@@ -37,6 +37,7 @@ impl Preparer<'_> {
         let started = Instant::now();
         let Acquired { id, names, access } = self.acquire(order, branch, &build.start, &mut work).await?;
         work.acquire += started.elapsed();
+        self.leave_queue(branch).await?;
         self.take_steps(order, &access, &mut work, &build.steps).await?;
         self.finish(order, &access, &mut work, true).await?;
         work.ledger = None;

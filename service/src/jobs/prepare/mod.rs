@@ -8,6 +8,7 @@ mod held;
 pub(super) use held::{instance_names as held_names, recorded_names};
 mod layer;
 mod outcome;
+mod room;
 mod run;
 mod snapshot;
 
@@ -25,6 +26,7 @@ use crate::domain::findings::{self, Finding};
 use crate::domain::ids::RepositoryName;
 use crate::domain::plan::{self, Build, Decision, Held, Inputs, LayerAtHand, Start};
 use crate::domain::pull::PullRequest;
+use crate::domain::room::NoRoom;
 use crate::domain::state::BranchState;
 use crate::engine::{Engine, Identity, InstanceNames, Subject};
 use crate::store::branches::{self, Change, Created, NewBranch};
@@ -116,6 +118,7 @@ impl Preparer<'_> {
         match self.carry_out(order, &branch, begun).await {
             Ok(branch) => Ok(branch),
             Err(error @ (JobError::Superseded | JobError::NotHeld)) => Err(error),
+            Err(JobError::NoRoom(why)) => self.wait_for_room(order, &branch, why).await,
             Err(error) => {
                 self.errored(&branch, &error).await;
                 Err(error)
@@ -142,6 +145,10 @@ impl Preparer<'_> {
         }
         if is_settled(order, &branch) {
             return Ok((branch, Begun::Settled));
+        }
+        if branch.place().is_some_and(|place| place > 1) {
+            drop(client);
+            return Ok((self.wait_for_room(order, &branch, NoRoom::Turn).await?, Begun::Settled));
         }
         let change = Change {
             head_sha: Some(order.pull.head_sha.clone()),
@@ -170,6 +177,9 @@ impl Preparer<'_> {
         let mut work = Work::new(&wanted, order.findings());
         work.ledger = ledger;
         let planner = Planner { order, branch, held: &held, wanted: &chain };
+        if !planner.is_only_a_look() {
+            self.take_turn(branch).await?;
+        }
         let decision = match self.reserve(&planner, &mut work).await? {
             Some(decision) => decision,
             None => self.decide(&planner).await?,
@@ -295,7 +305,7 @@ enum Begun {
     /// It was made just now: there is nothing of it anywhere.
     Fresh,
     Anew,
-    /// Its verdict is already about what is asked for.
+    /// Its verdict is already about what is asked for, or its turn has not come.
     Settled,
 }
 
@@ -319,6 +329,11 @@ impl Planner<'_> {
             on_divergence: self.order.reading.detected.branch.on_divergence,
             reset: self.branch.reset_requested,
         })
+    }
+
+    /// Whether nothing will be written: that needs no room.
+    fn is_only_a_look(&self) -> bool {
+        matches!(self.decide(&[]), Decision::Keep | Decision::Refuse(_))
     }
 }
 

@@ -180,6 +180,7 @@ impl Preparer<'_> {
         mut work: Work<'_>,
         range: Range<usize>,
     ) -> Result<Branch, JobError> {
+        self.leave_queue(branch).await?;
         let client = self.store.client().await?;
         let credentials = branches::credentials(&client, self.store.vault(), branch.id).await?;
         drop(client);

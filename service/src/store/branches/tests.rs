@@ -134,6 +134,7 @@ async fn every_field_survives_its_row() {
         reset_requested: Some(true),
         expires_at: Some(expires_at),
         held_by: None,
+        room_needed: None,
     };
     let failed = transition(&client, made.id, BranchState::Failed, &change).await.unwrap();
     let expected = Branch {
@@ -264,4 +265,45 @@ async fn what_is_protected_does_not_expire() {
     assert!(branch.protected && branch.reset_requested && branch.expires_at == Some(due));
     transition(&client, id, BranchState::Deleting, &Change::default()).await.unwrap();
     assert!(!request_reset(&client, id).await.unwrap(), "nothing resets what is being deleted");
+}
+
+#[tokio::test]
+async fn who_waits_for_room_keeps_the_place_until_there_is_room_or_a_reason_to_go() {
+    let test = TestStore::new().await;
+    let client = test.store.client().await.unwrap();
+    let mut ids = Vec::new();
+    for number in 1..=4 {
+        let pull = stored_pull(&client, SHOP, 7, number).await;
+        ids.push(branch(&test, &client, SHOP, pull).await.id);
+    }
+    let waits = Change { room_needed: Some(5), ..Change::default() };
+    let step = async |id, state, change: &Change| transition(&client, id, state, change).await.unwrap();
+    for id in &ids[..3] {
+        step(*id, BranchState::Blocked, &waits).await;
+    }
+    let places = async || {
+        let branches = ids.iter().map(|id| find_by_id(&client, *id));
+        let found = futures_util::future::try_join_all(branches).await.unwrap();
+        found.into_iter().map(|branch| branch.unwrap().place()).collect::<Vec<_>>()
+    };
+    assert_eq!(places().await, [Some(1), Some(2), Some(3), None]);
+    assert_eq!(find_by_id(&client, ids[3]).await.unwrap().unwrap().queue.ahead, 3, "all wait before it");
+    assert_eq!(waiting_pulls(&client).await.unwrap().len(), 3);
+
+    // The first is tried again, and waits again: it loses nothing, and nobody overtakes it meanwhile.
+    step(ids[0], BranchState::Preparing, &Change::default()).await;
+    assert_eq!(places().await, [None, Some(2), Some(3), None]);
+    assert_eq!(first_waiting(&client).await.unwrap().unwrap().id, ids[0]);
+    step(ids[0], BranchState::Blocked, &Change { room_needed: Some(9), ..Change::default() }).await;
+    let first = first_waiting(&client).await.unwrap().unwrap();
+    assert_eq!((first.id, first.place(), first.queue.needs), (ids[0], Some(1), 9));
+
+    // It has its room while it is still prepared; one that goes leaves no gap; one that waits for an approval is in no queue.
+    step(ids[0], BranchState::Preparing, &Change::default()).await;
+    assert!(leave_queue(&client, ids[0]).await.unwrap() && !leave_queue(&client, ids[0]).await.unwrap());
+    assert_eq!(places().await, [None, Some(1), Some(2), None]);
+    step(ids[1], BranchState::Deleting, &Change::default()).await;
+    assert_eq!(places().await, [None, None, Some(1), None]);
+    step(ids[2], BranchState::Blocked, &Change::default()).await;
+    assert_eq!((places().await[2], waiting_for_room(&client).await.unwrap()), (None, 0));
 }

@@ -40,6 +40,9 @@ pub struct BranchDocument {
     pub timings_ms: Timings,
     /// Why it waits or could not be served.
     pub reason: Option<String>,
+    /// Its place among those that wait for room on the disk, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_place: Option<i64>,
     pub protected: bool,
     pub created_at: DateTime<Utc>,
     pub ready_at: Option<DateTime<Utc>>,
@@ -90,7 +93,8 @@ impl BranchDocument {
             migrations: Migrations { applied: branch.applied.clone(), failed: branch.failure.clone() },
             findings: branch.findings.clone(),
             timings_ms: branch.timings,
-            reason: branch.reason.clone(),
+            reason: branch.why(),
+            queue_place: branch.place(),
             protected: branch.protected,
             created_at: branch.created_at,
             ready_at: branch.ready_at,
@@ -99,6 +103,9 @@ impl BranchDocument {
         }
     }
 }
+
+/// Seconds after which somebody who waits for room may ask again.
+const ROOM_RETRY: u64 = 10;
 
 /// What a caller that wants a branch for a commit is told now.
 #[derive(Debug)]
@@ -136,8 +143,12 @@ pub fn readiness(branch: &Branch, sha: Option<&str>) -> Readiness {
         BranchState::Pending | BranchState::Preparing | BranchState::Errored => Readiness::NotYet,
         BranchState::Failed => Readiness::Ended(Box::new(failed(branch))),
         BranchState::Blocked => {
-            let detail = branch.reason.as_deref().unwrap_or("It waits for an approval or for room.");
-            let problem = Problem::new(StatusCode::LOCKED, "branch-blocked", "The branch is blocked", detail);
+            let detail = branch.why().unwrap_or_else(|| "It waits for an approval or for room.".to_owned());
+            let mut problem =
+                Problem::new(StatusCode::LOCKED, "branch-blocked", "The branch is blocked", detail);
+            if let Some(place) = branch.place() {
+                problem = problem.with("queue_place", place).retry_after(ROOM_RETRY);
+            }
             Readiness::Ended(Box::new(about(problem, branch)))
         }
     }

@@ -44,7 +44,9 @@ pub(super) async fn settled(
     loop {
         let found = find(app, repository, number, which).await?;
         let settled = found.as_ref().is_some_and(|(_, branch)| {
-            !matches!(readiness(branch, which.sha.as_ref().map(Oid::as_str)), Readiness::NotYet)
+            // One that waits for room goes on by itself.
+            branch.place().is_none()
+                && !matches!(readiness(branch, which.sha.as_ref().map(Oid::as_str)), Readiness::NotYet)
         });
         if settled || Instant::now() >= deadline || app.stopping.is_cancelled() {
             return Ok(found);

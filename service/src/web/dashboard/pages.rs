@@ -62,6 +62,8 @@ struct Row {
     database_name: String,
     migrations: usize,
     ready_in: String,
+    /// In the queue for room.
+    place: Option<i64>,
 }
 
 impl From<&Listed> for Row {
@@ -76,6 +78,7 @@ impl From<&Listed> for Row {
             database_name: branch.database_name.clone(),
             migrations: branch.applied.len(),
             ready_in: format!("{:.0} ms", branch.timings.total),
+            place: branch.place(),
         }
     }
 }
