@@ -30,21 +30,6 @@ impl World {
         self.settle().await
     }
 
-    /// Asks for a job as the clock does, and waits until all is done.
-    async fn run(&self, kind: &str) -> Result<()> {
-        self.ask_for(kind).await?;
-        self.settle().await
-    }
-
-    async fn ask_for(&self, kind: &str) -> Result<()> {
-        let sql = "with queued as (
-                       insert into jobs (kind, subject, priority) values ($1, '', 20)
-                       on conflict (kind, subject) where state = 'available' do update set run_at = now() returning kind
-                   ) select pg_notify('offshoot_jobs', kind) from queued";
-        self.offshoot.administrator().await?.execute(sql, &[&kind]).await?;
-        Ok(())
-    }
-
     /// Pushes to the shop's `main` and waits until its layer is built and all that follows is done.
     async fn advance(&self, changes: &[Change]) -> Result<()> {
         self.github.push(SHOP, "main", changes)?;

@@ -15,5 +15,6 @@ mod samples;
 mod security;
 mod shop;
 mod storm;
+mod sweep;
 mod webhooks;
 mod world;

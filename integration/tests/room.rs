@@ -17,8 +17,8 @@ const MEGABYTE: u64 = 1024;
 const GIGABYTE: u64 = 1024 * MEGABYTE;
 /// Of 100 GB, what is kept free unless the operator says otherwise.
 const FLOOR: u64 = 2 * GIGABYTE;
-/// What the service says once it has to refuse.
-const TROUBLE: &str = "there is no room for new databases";
+/// What the service says once it has to refuse, and after a kill.
+const TROUBLE: [&str; 2] = ["there is no room for new databases", "took jobs back"];
 
 /// The server's `df`, as the test wants it: it tells of a disk of 100 GB.
 struct Df(TempDir);
@@ -52,7 +52,7 @@ impl Df {
     fn install(&self, options: &mut Options) -> Result<()> {
         let rest = std::env::var("PATH").context("a PATH")?;
         options.environment.push(("PATH".to_owned(), format!("{}:{rest}", self.0.path().display())));
-        options.expected_trouble.push(TROUBLE.to_owned());
+        options.expected_trouble.extend(TROUBLE.map(str::to_owned));
         Ok(())
     }
 }
@@ -77,16 +77,6 @@ impl World {
             ensure!(Instant::now() < deadline, "{branch:?} does not wait at place {place}: {answer:?}");
             sleep(std::time::Duration::from_millis(20)).await;
         }
-    }
-
-    /// Waits until the comment on a pull request says something.
-    async fn is_told(&self, branch: &BranchRef, text: &str) -> Result<()> {
-        let deadline = Instant::now() + LIMIT;
-        while !self.the_comment(branch).is_ok_and(|comment| comment.contains(text)) {
-            ensure!(Instant::now() < deadline, "no {text:?} in {:?}", self.the_comment(branch));
-            sleep(std::time::Duration::from_millis(20)).await;
-        }
-        Ok(())
     }
 }
 

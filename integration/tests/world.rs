@@ -83,6 +83,21 @@ impl World {
         page.text().await.with_context(|| format!("read {path}"))
     }
 
+    /// Asks for a job as the clock does, and waits until all is done.
+    pub async fn run(&self, kind: &str) -> Result<()> {
+        self.ask_for(kind).await?;
+        self.settle().await
+    }
+
+    pub async fn ask_for(&self, kind: &str) -> Result<()> {
+        let sql = "with queued as (
+                       insert into jobs (kind, subject, priority) values ($1, '', 20)
+                       on conflict (kind, subject) where state = 'available' do update set run_at = now() returning kind
+                   ) select pg_notify('offshoot_jobs', kind) from queued";
+        self.offshoot.administrator().await?.execute(sql, &[&kind]).await?;
+        Ok(())
+    }
+
     /// Waits until a figure is that high; gauges follow a clock.
     pub async fn at_least(&self, series: &str, least: f64) -> Result<()> {
         let deadline = Instant::now() + LIMIT;
@@ -103,6 +118,16 @@ impl World {
         let comment = own.next().with_context(|| format!("no comment on {branch:?}"))?;
         ensure!(own.next().is_none(), "more than one comment on {branch:?}");
         Ok(comment.body)
+    }
+
+    /// Waits until the comment on a pull request says something.
+    pub async fn is_told(&self, branch: &BranchRef, text: &str) -> Result<()> {
+        let deadline = Instant::now() + LIMIT;
+        while !self.the_comment(branch).is_ok_and(|comment| comment.contains(text)) {
+            ensure!(Instant::now() < deadline, "no {text:?} in {:?}", self.the_comment(branch));
+            sleep(POLL).await;
+        }
+        Ok(())
     }
 
     /// Every check run at these commits has ended.

@@ -8,9 +8,10 @@ mod forms;
 mod limits;
 
 use anyhow::{Context, bail};
+use chrono::TimeDelta;
 use clap::Args;
 pub use forms::{check_http_url, host_port};
-use forms::{check_log_filter, check_postgres_url, extension, http_url, remote_address, secret};
+use forms::{check_log_filter, check_postgres_url, extension, http_url, idle_ttl, remote_address, secret};
 pub use limits::LimitArgs;
 
 use crate::domain::network::Network;
@@ -70,6 +71,10 @@ pub struct ServeArgs {
     /// For how long a fork may be asked for at most
     #[arg(long, env = "OFFSHOOT_FORK_TTL_LIMIT", default_value = "24h", value_parser = humantime::parse_duration, value_name = "DURATION")]
     pub fork_ttl_limit: Duration,
+
+    /// A branch that nobody used for so long is removed, as `3d`; the pull request is told before [default: none is]
+    #[arg(long, env = "OFFSHOOT_IDLE_TTL", value_parser = idle_ttl, value_name = "DURATION")]
+    pub idle_ttl: Option<Duration>,
 
     #[command(flatten)]
     pub databases: DatabaseArgs,
@@ -157,6 +162,11 @@ impl ServeArgs {
         self.github.settings()?;
         self.databases.check()?;
         self.databases.vault().map(drop)
+    }
+
+    /// After how long a branch that nobody uses goes; none for never.
+    pub fn idle_ttl(&self) -> Option<TimeDelta> {
+        self.idle_ttl.and_then(|ttl| TimeDelta::from_std(ttl).ok())
     }
 
     pub fn public_url(&self) -> String {

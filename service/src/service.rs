@@ -148,6 +148,7 @@ impl Service {
             public_url: public_url.clone(),
             pool: PoolLimits { floor: args.pool_size, ceiling: args.pool_max },
             layer_budget: args.layer_budget,
+            idle_ttl: args.idle_ttl(),
         };
         let app = App {
             store: servers.store.clone(),
@@ -158,6 +159,7 @@ impl Service {
             bootstrap: args.administrator_token()?,
             figures: recorder.clone(),
             fork_ttl_limit: args.fork_ttl_limit,
+            idle_ttl: args.idle_ttl(),
             proxies: args.trusted_proxies.as_slice().into(),
             limits: Arc::default(),
             stopping: shutdown.clone(),

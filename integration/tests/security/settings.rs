@@ -18,6 +18,8 @@ async fn a_wrong_setting_stops_the_start_with_its_name_and_an_example() -> Resul
         ("OFFSHOOT_ALLOWED_EXTENSIONS", "pgcrypto,\"; drop", "pgcrypto,citext"),
         ("OFFSHOOT_LISTEN", "8080", "localhost:8080"),
         ("OFFSHOOT_TRUSTED_PROXIES", "everybody", "10.0.0.0/8"),
+        ("OFFSHOOT_DISK_FLOOR", "plenty", "20G"),
+        ("OFFSHOOT_IDLE_TTL", "5m", "`3d`"),
         ("RUST_LOG", "offshoot=loudly", "warn,offshoot=debug"),
     ] {
         let output = world.offshoot.command(&["serve"]).env(name, value).output().await?;

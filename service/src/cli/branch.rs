@@ -132,6 +132,7 @@ fn show(document: &Value) {
         "database",
         "state",
         "reason",
+        "queue_place",
         "generation",
         "head_sha",
         "base_ref",
@@ -140,6 +141,7 @@ fn show(document: &Value) {
         "created_at",
         "ready_at",
         "expires_at",
+        "active_at",
         "dashboard_url",
     ];
     let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);

@@ -1,5 +1,7 @@
 //! The forms that settings take, and what is said of one that has another.
 
+use std::time::Duration;
+
 use anyhow::bail;
 use tracing_subscriber::EnvFilter;
 
@@ -35,6 +37,18 @@ fn address(text: &str) -> Option<(&str, u16)> {
     let is_host = bracketed.map_or_else(|| is_name(host), |host| host.parse::<std::net::Ipv6Addr>().is_ok());
     let digits = port.bytes().all(|byte| byte.is_ascii_digit());
     (is_host && digits).then_some((host, port.parse().ok()?))
+}
+
+/// The branches are looked at every ten minutes: a shorter time than an hour would be a rough one.
+pub(super) fn idle_ttl(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_secs(60 * 60);
+    const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+    let ttl = humantime::parse_duration(text.trim())
+        .map_err(|error| format!("{error}; write it as `3d` or `12h`, or unset it"))?;
+    if (SHORTEST..=LONGEST).contains(&ttl) {
+        return Ok(ttl);
+    }
+    Err("it is not between an hour and a year; write it as `3d` or `12h`, or unset it".to_owned())
 }
 
 /// An extension's name, as its control file is called.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::chain::{Checksum, Migration};
+use super::expiry::Lifetime;
 use super::failure::Failure;
 use super::findings::Finding;
 use super::ids::{DatabaseLabel, Oid, PullId};
@@ -74,6 +75,10 @@ pub struct Branch {
     pub created_at: DateTime<Utc>,
     pub ready_at: Option<DateTime<Utc>>,
     pub expires_at: Option<DateTime<Utc>>,
+    /// From when on people are told of that.
+    pub expiry_told_from: Option<DateTime<Utc>>,
+    /// When its database was last seen in use; a time to come where somebody extended it until then.
+    pub active_at: Option<DateTime<Utc>>,
     pub queue: Queue,
 }
 
@@ -92,6 +97,16 @@ impl Branch {
     /// Whether a database stands behind the branch's URL, whatever it holds.
     pub fn is_reachable(&self) -> bool {
         self.database_sha.is_some() && !matches!(self.state, BranchState::Deleting | BranchState::Deleted)
+    }
+
+    /// What decides when it goes although its pull request is open.
+    pub fn lifetime(&self) -> Lifetime {
+        Lifetime {
+            protected: self.protected,
+            expires_at: self.expires_at,
+            told_from: self.expiry_told_from,
+            active_at: self.active_at.filter(|_| self.is_reachable()),
+        }
     }
 
     /// Its place in the queue for room, from 1; none where it waits for nothing or for something else.

@@ -8,6 +8,7 @@ pub mod chain;
 pub mod config;
 pub mod content;
 pub mod detect;
+pub mod expiry;
 pub mod failure;
 pub mod findings;
 pub mod fingerprint;

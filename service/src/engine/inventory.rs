@@ -13,7 +13,10 @@ pub struct DatabaseRecord {
     /// Whether it is a complete layer.
     pub template: bool,
     pub size_bytes: i64,
+    /// Clients that are connected now.
     pub connections: i64,
+    /// How many sessions it has had, by the server's statistics; it begins anew after a crash of the server.
+    pub sessions: i64,
 }
 
 impl Engine {
@@ -26,8 +29,10 @@ impl Engine {
                 "select d.datname::text as name, pg_catalog.shobj_description(d.oid, 'pg_database') as comment,
                         d.datistemplate as template,
                         coalesce(pg_catalog.pg_database_size(d.oid), 0) as size,
-                        (select count(*) from pg_catalog.pg_stat_activity a where a.datid = d.oid) as connections
-                 from pg_catalog.pg_database d
+                        (select count(*) from pg_catalog.pg_stat_activity a
+                            where a.datid = d.oid and a.backend_type = 'client backend') as connections,
+                        coalesce(s.sessions, 0) as sessions
+                 from pg_catalog.pg_database d left join pg_catalog.pg_stat_database s on s.datid = d.oid
                  where d.datname <> all($1) and (d.datname like 'offshoot\\_%'
                     or pg_catalog.shobj_description(d.oid, 'pg_database') like '{%\"offshoot\"%')
                  order by d.datname",
@@ -43,6 +48,7 @@ impl Engine {
                 template: row.get("template"),
                 size_bytes: row.get("size"),
                 connections: row.get("connections"),
+                sessions: row.get("sessions"),
             })
             .collect())
     }

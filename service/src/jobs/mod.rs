@@ -23,6 +23,7 @@ mod trim_layers;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 
 pub use error::JobError;
 
@@ -46,6 +47,8 @@ pub struct Worker {
     pub pool: PoolLimits,
     /// For all layers together.
     pub layer_budget: ByteSize,
+    /// After how long a branch that nobody uses goes; none for never.
+    pub idle_ttl: Option<TimeDelta>,
 }
 
 #[async_trait]

@@ -25,9 +25,9 @@ impl Worker {
     pub(super) async fn refill_pool(&self, key: &LayerKey) -> Result<(), JobError> {
         self.clear_filling(key).await?;
         loop {
+            let limits = if self.is_pressed().await? { PoolLimits::NONE } else { self.pool };
             let client = self.store.client().await?;
             let stock = instances::stock(&client, key, pool::LATELY).await?;
-            let limits = if self.is_pressed().await? { PoolLimits::NONE } else { self.pool };
             let target = pool::target(&stock.demand, limits);
             if stock.spares > target {
                 instances::drain(&client, key, stock.spares - target).await?;

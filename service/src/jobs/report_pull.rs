@@ -2,6 +2,7 @@
 //!
 //! Everything is decided from what is stored, and what was said last is remembered by its digest: an outage delays a report and loses none.
 
+use chrono::Utc;
 use sha2::{Digest, Sha256};
 
 use super::{JobError, Worker};
@@ -30,6 +31,8 @@ impl Worker {
             notice: stored.notice.as_ref(),
             approved_by: stored.approved_by(),
             public_url: &self.public_url,
+            idle_ttl: self.idle_ttl,
+            now: Utc::now(),
         };
         let github = self.github.repository(&facts.name, facts.installation);
         self.end_earlier_checks(&github, &subject).await?;

@@ -8,7 +8,7 @@ macro_rules! columns {
          branches.base_ref, branches.database_name, branches.applied, branches.failure,
          branches.findings, branches.seeded, branches.timings, branches.reason,
          branches.protected, branches.reset_requested, branches.created_at, branches.ready_at,
-         branches.expires_at, branches.room_wanted_at, branches.room_needed,
+         branches.expires_at, branches.expiry_told_from, branches.active_at, branches.room_wanted_at, branches.room_needed,
          (select count(*) from branches ahead
              where ahead.room_wanted_at is not null and ahead.state in ('blocked', 'preparing') and ahead.id <> branches.id
                  and (branches.room_wanted_at is null
@@ -17,6 +17,7 @@ macro_rules! columns {
 }
 
 mod credentials;
+mod lifetimes;
 mod lists;
 mod queue;
 #[cfg(test)]
@@ -28,13 +29,15 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 
 pub use credentials::{Credentials, credentials};
-pub use lists::{Count, Filter, Listed, counts, expired, find_by_name, list, live_names};
+pub use lifetimes::{Aging, aging, note_sessions, set_expiry, set_protected};
+pub use lists::{Count, Filter, Listed, counts, find_by_name, list, live_names};
 pub use queue::{first_waiting, leave_queue, waiting_for_room, waiting_pulls};
 
 use super::StoreError;
 use super::jobs::{self, Lease};
 use super::query::{FromRow, Query, get, json, json_optional, parsed, parsed_optional, query};
 use crate::domain::branch::{AppliedMigration, Branch, BranchId, Queue, Timings};
+use crate::domain::expiry;
 use crate::domain::failure::Failure;
 use crate::domain::findings::Finding;
 use crate::domain::ids::{DatabaseLabel, Oid, PullId, RepositoryName};
@@ -66,6 +69,8 @@ impl FromRow for Branch {
             created_at: get(row, "created_at")?,
             ready_at: get(row, "ready_at")?,
             expires_at: get(row, "expires_at")?,
+            expiry_told_from: get(row, "expiry_told_from")?,
+            active_at: get(row, "active_at")?,
             queue: Queue {
                 wanted_at: get(row, "room_wanted_at")?,
                 needs: get::<Option<i64>>(row, "room_needed")?.unwrap_or_default(),
@@ -131,8 +136,8 @@ pub async fn create(
             "create a branch",
             concat!("
              insert into branches (repository, pull_request, database, head_sha, base_ref, database_name, password,
-                 reader_password, timings, expires_at, state)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                 reader_password, timings, expires_at, expiry_told_from, state)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
              on conflict do nothing
              returning ", columns!()),
         )
@@ -149,6 +154,7 @@ pub async fn create(
                 &reader_password,
                 &Json(Timings::default()),
                 &new.expires_at,
+                &told_from(new.expires_at),
                 &new.state.as_str(),
             ],
         )
@@ -246,6 +252,8 @@ macro_rules! step {
              timings = coalesce($13, timings),
              reset_requested = coalesce($14, reset_requested),
              expires_at = coalesce($15, expires_at),
+             expiry_told_from = coalesce($20, expiry_told_from),
+             active_at = case when $2 = 'preparing' then greatest(active_at, now()) else active_at end,
              room_wanted_at = case
                  when $2 = 'blocked' then case when $19::bigint is not null then coalesce(room_wanted_at, now()) end
                  when $2 in ('pending', 'preparing', 'errored') then room_wanted_at end,
@@ -331,6 +339,8 @@ pub async fn settle(
         ready_at,
         expires_at,
         queue: Queue { wanted_at: None, needs: 0, ..branch.queue },
+        expiry_told_from: branch.expiry_told_from,
+        active_at: branch.active_at,
         id: branch.id,
         pull: branch.pull,
         database: branch.database.clone(),
@@ -369,6 +379,7 @@ async fn stepped<T: FromRow>(
             &change.held_by.map(|lease| lease.worker),
             &change.held_by.map(|lease| lease.attempt),
             &change.room_needed,
+            &told_from(change.expires_at),
         ],
     )
     .await
@@ -407,32 +418,8 @@ pub async fn request_reset(client: &impl GenericClient, id: BranchId) -> Result<
     Ok(asked > 0)
 }
 
-/// Protects a branch from its expiry, or ends that.
-pub async fn set_protected(
-    client: &impl GenericClient,
-    id: BranchId,
-    protected: bool,
-) -> Result<(), StoreError> {
-    let changed =
-        query("protect a branch", "update branches set protected = $2, updated_at = now() where id = $1")
-            .execute(client, &[&id, &protected])
-            .await?;
-    if changed == 0 { Err(missing(id)) } else { Ok(()) }
-}
-
-/// Moves the time at which a branch is removed although its pull request is open; none for never.
-pub async fn set_expiry(
-    client: &impl GenericClient,
-    id: BranchId,
-    expires_at: Option<DateTime<Utc>>,
-) -> Result<(), StoreError> {
-    let changed = query(
-        "move a branch's expiry",
-        "update branches set expires_at = $2, updated_at = now() where id = $1",
-    )
-    .execute(client, &[&id, &expires_at])
-    .await?;
-    if changed == 0 { Err(missing(id)) } else { Ok(()) }
+fn told_from(expires_at: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+    expires_at.map(|at| expiry::told_from(Utc::now(), at))
 }
 
 fn missing(id: BranchId) -> StoreError {

@@ -26,6 +26,7 @@ mod schema;
 pub mod sealed;
 pub mod sessions;
 pub mod snapshots;
+pub mod stalled;
 pub mod templates;
 #[cfg(test)]
 pub(crate) mod test_support;

@@ -60,6 +60,9 @@ const LAYER_STATE: Label = ("state", &["complete", "building"]);
 const SPARE_FOUND: Label = ("found", &["yes", "no"]);
 const DROPPED_BECAUSE: Label = ("because", &["idle", "budget", "disk"]);
 const CHECK_OUTCOME: Label = ("outcome", &["same", "differs", "broken", "unstable"]);
+/// What the sweep mends, or ends.
+const MENDED: Label =
+    ("what", &["orphan_database", "orphan_role", "vanished", "stalled", "unended_check", "expired", "idle"]);
 const SERVER: Label = ("server", &["control", "branch"]);
 const ERROR_KIND: Label = ("kind", &["github", "branch_server", "control_database", "internal", "panic"]);
 const STATUS_CLASS: Label = ("status", &["2xx", "3xx", "4xx", "5xx"]);
@@ -87,6 +90,7 @@ pub const METRICS: &[Metric] = &[
     metric("offshoot_sessions_ended_total", Counter, &[], "Sessions of branches that were ended because they went beyond a limit"),
     metric("offshoot_branches", Gauge, &[BRANCH_STATE], "Branches by state; errored: our trouble, retried; failed: a migration or seed of the pull request"),
     metric("offshoot_branches_settled_total", Counter, &[SETTLED], "Verdicts on pull requests' databases"),
+    metric("offshoot_mended_total", Counter, &[MENDED], "What the sweep found and mended; orphan: nothing stood for it, vanished: a branch's database was gone, stalled: work had no job, unended_check: nobody was to end it, expired and idle: branches whose time was over"),
     metric("offshoot_layer_checks_total", Counter, &[CHECK_OUTCOME], "Layers compared with a replay from empty; differs: replaced by it, broken: the files fail from empty, unstable: two replays do not agree"),
     // Is it slow?
     metric("offshoot_branch_step_seconds", Histogram, &[STEP], "What a verdict took by step, from the webhook's arrival: total is what people wait for"),

@@ -48,6 +48,8 @@ pub struct App {
     pub bootstrap: Option<Secret>,
     /// For how long a fork may be asked for at most.
     pub fork_ttl_limit: Duration,
+    /// After how long a branch that nobody uses goes; none for never.
+    pub idle_ttl: Option<chrono::TimeDelta>,
     pub figures: PrometheusHandle,
     /// The proxies that are believed where a request comes from.
     pub proxies: Arc<[Network]>,

@@ -90,6 +90,7 @@ impl Stage {
             pool_size: DEMO_SPARES,
             pool_max: DEMO_SPARES,
             calibrate_after: CALIBRATE_AFTER,
+            idle_ttl: None,
             fork_ttl_limit: Duration::from_secs(24 * 3600),
             databases: DatabaseArgs::embedded(directory.join("data"), args.postgres_bin.clone()),
             github: GithubArgs {

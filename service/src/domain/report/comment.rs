@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
+use super::expiry::notice_of_end;
 use super::findings::sentence;
 use super::markdown::{cell, code, fenced, prose};
 use super::{COMMENT_MARKER, Notice, Subject, TEXT_LIMIT};
 use crate::domain::branch::{AppliedMigration, Branch};
 use crate::domain::failure::{Failure, FailureKind, STATEMENT_LIMIT, excerpt};
+use crate::domain::ids::DatabaseLabel;
 use crate::domain::state::BranchState;
 
 /// How many of a pull request's migrations and findings are listed one by one.
@@ -32,6 +34,8 @@ pub fn comment(subject: &Subject<'_>) -> Option<String> {
         text.push_str(&description(branch, subject.branches.len() > 1));
         if !matches!(branch.state, BranchState::Deleting | BranchState::Deleted) {
             text.push_str(&connect(branch, subject));
+            let end = notice_of_end(branch, subject.repository, subject.idle_ttl, subject.now);
+            text.push_str(&end.unwrap_or_default());
         }
     }
     if let Some(by) = subject.approved_by {
@@ -226,11 +230,7 @@ fn findings(branch: &Branch) -> String {
 
 /// How to get at it. Never a password: whoever may have the URL has a token for the API.
 fn connect(branch: &Branch, subject: &Subject<'_>) -> String {
-    let label = if branch.database == crate::domain::ids::DatabaseLabel::main() {
-        String::new()
-    } else {
-        format!(" --database {}", branch.database)
-    };
+    let label = label_option(branch);
     let which = match branch.state {
         BranchState::Failed if branch.is_reachable() => Some("--any-state".to_owned()),
         BranchState::Failed | BranchState::Blocked => None,
@@ -241,6 +241,15 @@ fn connect(branch: &Branch, subject: &Subject<'_>) -> String {
     let (repository, number) = (subject.repository, branch.pull.number);
     let command = format!("offshoot url --repo {repository} --pr {number}{label} {which}");
     format!("Connect: {} · {dashboard}", code(&command))
+}
+
+/// How a command is told which of several databases is meant.
+pub(super) fn label_option(branch: &Branch) -> String {
+    if branch.database == DatabaseLabel::main() {
+        String::new()
+    } else {
+        format!(" --database {}", branch.database)
+    }
 }
 
 /// A duration as people read it.

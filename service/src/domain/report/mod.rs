@@ -1,5 +1,6 @@
 //! What a pull request is told, as values; GitHub's client only carries them over.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::branch::Branch;
@@ -8,11 +9,13 @@ use super::ids::{Oid, RepositoryName};
 use super::pull::PullRequest;
 
 mod comment;
+mod expiry;
 mod findings;
 mod markdown;
 mod verdict;
 
 pub use comment::{comment, description};
+pub use expiry::notice_of_end;
 pub use verdict::verdict;
 
 /// How a check run ends.
@@ -90,6 +93,9 @@ pub struct Subject<'a> {
     pub approved_by: Option<&'a str>,
     /// Base of links to the dashboard, without a `/` at its end.
     pub public_url: &'a str,
+    /// After how long a branch that nobody uses goes.
+    pub idle_ttl: Option<TimeDelta>,
+    pub now: DateTime<Utc>,
 }
 
 impl Subject<'_> {

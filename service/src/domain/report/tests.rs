@@ -69,8 +69,14 @@ fn branch(state: BranchState) -> Branch {
         created_at: DateTime::UNIX_EPOCH,
         ready_at: None,
         expires_at: None,
+        expiry_told_from: None,
+        active_at: None,
         queue: Queue::default(),
     }
+}
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
 }
 
 fn failing(failure: Failure) -> Branch {
@@ -95,8 +101,16 @@ fn migration_failure() -> Failure {
 fn told(branches: &[Branch], notice: Option<&Notice>, open: bool) -> String {
     let (repository, pull) = (repository(), PullRequest { open, ..pull() });
     let public_url = "https://offshoot.acme.dev";
-    let subject =
-        Subject { repository: &repository, pull: &pull, branches, notice, approved_by: None, public_url };
+    let subject = Subject {
+        repository: &repository,
+        pull: &pull,
+        branches,
+        notice,
+        approved_by: None,
+        public_url,
+        idle_ttl: None,
+        now: now(),
+    };
     let verdict = verdict(&subject);
     assert!(verdict.title.chars().count() <= 140, "{}", verdict.title);
     assert!(verdict.summary.chars().count() <= TEXT_LIMIT);
@@ -135,6 +149,10 @@ fn each_state() {
         ..reason(BranchState::Blocked, &crate::domain::room::NoRoom::Turn.reason())
     };
     insta::assert_snapshot!("state_waiting_for_room", of(waiting));
+    let expiring = Branch { expires_at: Some(now() + TimeDelta::hours(20)), ..branch(BranchState::Ready) };
+    insta::assert_snapshot!("state_ready_expiring", of(expiring.clone()));
+    let kept = Branch { protected: true, ..expiring };
+    assert_eq!(of(kept), of(branch(BranchState::Ready)), "it does not go, so nothing is said");
     insta::assert_snapshot!("state_deleted", told(&[branch(BranchState::Deleted)], None, false));
     let expired = reason(
         BranchState::Deleted,
@@ -311,6 +329,8 @@ fn a_fork_s_report_says_who_let_it_run() {
         notice: Some(&notice),
         approved_by,
         public_url: "https://offshoot.acme.dev",
+        idle_ttl: None,
+        now: now(),
     };
     let text = comment(&subject(Some("grace"))).unwrap();
     assert!(text.contains("`grace` let `aaaaaaa` run"), "{text}");

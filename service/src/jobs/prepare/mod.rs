@@ -189,7 +189,7 @@ impl Preparer<'_> {
             Decision::Keep => self.in_place(order, branch, work, chain.len()..chain.len()).await,
             Decision::Extend(range) => self.in_place(order, branch, work, range).await,
             Decision::Build(build) => {
-                work.note_rebuild(&build.because);
+                work.note_rebuild(&build.because, branch.generation);
                 self.build(order, branch, work, &build, matches!(held, Held::Applied(_))).await
             }
             Decision::Refuse(differences) => {

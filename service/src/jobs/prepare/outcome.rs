@@ -83,9 +83,11 @@ impl<'a> Work<'a> {
     }
 
     /// What the author of the branch's data should know of a rebuild.
-    pub(super) fn note_rebuild(&mut self, because: &Because) {
+    pub(super) fn note_rebuild(&mut self, because: &Because, generation: i32) {
         let reasons = match because {
-            Because::First => return,
+            Because::First if generation == 0 => return,
+            // It had one, and nothing is held.
+            Because::First => vec!["the database was gone from the server".to_owned()],
             Because::Reset => vec!["a reset was asked for".to_owned()],
             Because::Diverged(differences) => sentences(differences),
             Because::Unfinished { migration } => vec![format!("{migration} had failed in it or was cut off")],

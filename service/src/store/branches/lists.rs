@@ -1,6 +1,5 @@
 //! Branches by the many: for people, for the clock and for the figures.
 
-use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 
@@ -97,22 +96,6 @@ pub async fn find_by_name(
         ),
     )
     .optional(client, &[&repository.owner(), &repository.name(), &number, &database.as_str()])
-    .await
-}
-
-/// The branches whose time is over, the longest overdue first. Protected ones have no time.
-pub async fn expired(client: &impl GenericClient, now: DateTime<Utc>) -> Result<Vec<Branch>, StoreError> {
-    query(
-        "list the expired branches",
-        concat!(
-            "select ",
-            columns!(),
-            " from branches
-         where expires_at <= $1 and not protected and state not in ('deleting', 'deleted')
-         order by expires_at"
-        ),
-    )
-    .all(client, &[&now])
     .await
 }
 

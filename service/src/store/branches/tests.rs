@@ -151,6 +151,9 @@ async fn every_field_survives_its_row() {
         reason: change.reason.clone(),
         reset_requested: true,
         expires_at: Some(expires_at),
+        // The clock's: when it was begun, and what follows from the expiry.
+        active_at: failed.active_at,
+        expiry_told_from: Some(expiry::told_from(Utc::now(), expires_at)),
         ..made.clone()
     };
     assert_eq!(failed, expected);
@@ -254,9 +257,12 @@ async fn what_is_protected_does_not_expire() {
     let pull = stored_pull(&client, SHOP, 7, 42).await;
     let id = branch(&test, &client, SHOP, pull).await.id;
     let due = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
-    let overdue = async || expired(&client, due).await.unwrap().len();
+    let overdue = async || {
+        let aging = aging(&client).await.unwrap();
+        aging.iter().filter(|branch| branch.lifetime.end(None).is_some_and(|end| end.at <= due)).count()
+    };
     assert_eq!(overdue().await, 0);
-    set_expiry(&client, id, Some(due)).await.unwrap();
+    set_expiry(&client, id, due).await.unwrap();
     assert_eq!(overdue().await, 1);
     set_protected(&client, id, true).await.unwrap();
     assert_eq!(overdue().await, 0);
@@ -265,6 +271,40 @@ async fn what_is_protected_does_not_expire() {
     assert!(branch.protected && branch.reset_requested && branch.expires_at == Some(due));
     transition(&client, id, BranchState::Deleting, &Change::default()).await.unwrap();
     assert!(!request_reset(&client, id).await.unwrap(), "nothing resets what is being deleted");
+    assert_eq!(aging(&client).await.unwrap(), [], "nor does it expire once more");
+}
+
+#[tokio::test]
+async fn a_branch_is_in_use_while_it_has_sessions_and_until_it_was_extended() {
+    let test = TestStore::new().await;
+    let client = test.store.client().await.unwrap();
+    let pull = stored_pull(&client, SHOP, 7, 42).await;
+    let id = branch(&test, &client, SHOP, pull).await.id;
+    let active_at = async || find_by_id(&client, id).await.unwrap().unwrap().active_at.unwrap();
+    let past = "update branches set active_at = now() - interval '1 day'";
+    let hours_ago = async |sessions, open| {
+        client.execute(past, &[]).await.unwrap();
+        let noted = note_sessions(&client, id, sessions, open).await.unwrap();
+        assert_eq!(noted, Some(active_at().await));
+        (Utc::now() - noted.unwrap()).num_hours()
+    };
+    assert_eq!(hours_ago(3, false).await, 0, "the first look knows of no sessions before");
+    assert_eq!(hours_ago(3, false).await, 24, "nobody came");
+    assert_eq!(hours_ago(3, true).await, 0, "somebody stays");
+    assert_eq!(hours_ago(4, false).await, 0, "somebody came and went");
+    assert_eq!(hours_ago(0, false).await, 0, "the server began to count anew");
+    assert_eq!(hours_ago(0, false).await, 24);
+    transition(&client, id, BranchState::Preparing, &Change::default()).await.unwrap();
+    assert!(active_at().await > Utc::now() - chrono::TimeDelta::hours(1), "a push is a use");
+
+    let until = Utc::now() + chrono::TimeDelta::days(3);
+    set_expiry(&client, id, until).await.unwrap();
+    note_sessions(&client, id, 1, true).await.unwrap();
+    assert_eq!(active_at().await.timestamp(), until.timestamp(), "a session does not take back an extension");
+    assert!(
+        aging(&client).await.unwrap()[0].lifetime.active_at.is_none(),
+        "without a database it is not idle"
+    );
 }
 
 #[tokio::test]

@@ -226,7 +226,7 @@ pub(super) async fn change(
     let tx = Store::begin(&mut client).await?;
     if let Some(text) = &wish.extend {
         let expires_at = after(text)?;
-        branches::set_expiry(&tx, branch.id, Some(expires_at)).await?;
+        branches::set_expiry(&tx, branch.id, expires_at).await?;
         let entry = caller.does(Action::BranchExtended, subject(&repository, &branch));
         audit::record(&tx, &entry.with(json!({ "expires_at": expires_at }))).await?;
     }
@@ -235,6 +235,8 @@ pub(super) async fn change(
         let entry = caller.does(Action::BranchProtected, subject(&repository, &branch));
         audit::record(&tx, &entry.with(json!({ "protected": protected }))).await?;
     }
+    // The pull request may have been told that it goes.
+    jobs::enqueue(&tx, &Job::ReportPull(branch.pull)).await?;
     Store::commit(tx).await?;
     accepted(&app, &repository, branch.id).await
 }

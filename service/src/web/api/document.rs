@@ -47,6 +47,8 @@ pub struct BranchDocument {
     pub created_at: DateTime<Utc>,
     pub ready_at: Option<DateTime<Utc>>,
     pub expires_at: Option<DateTime<Utc>>,
+    /// When its database was last seen in use, to ten minutes; a time to come where it was extended until then.
+    pub active_at: Option<DateTime<Utc>>,
     pub dashboard_url: String,
 }
 
@@ -99,6 +101,7 @@ impl BranchDocument {
             created_at: branch.created_at,
             ready_at: branch.ready_at,
             expires_at: branch.expires_at,
+            active_at: branch.active_at,
             dashboard_url: dashboard_url(public_url, repository, branch.pull.number),
         }
     }

@@ -152,7 +152,8 @@ struct Section {
 }
 
 impl Section {
-    fn new(branch: &Branch, several: bool) -> Self {
+    fn new(app: &App, repository: &RepositoryName, branch: &Branch, several: bool) -> Self {
+        let end = report::notice_of_end(branch, repository, app.idle_ttl, chrono::Utc::now());
         let timings = &branch.timings;
         let steps = [
             ("queued", timings.queued),
@@ -165,7 +166,7 @@ impl Section {
         Self {
             database: branch.database.to_string(),
             state: branch.state,
-            report: markdown::render(&report::description(branch, several)),
+            report: markdown::render(&(report::description(branch, several) + &end.unwrap_or_default())),
             database_name: branch.database_name.clone(),
             reachable: branch.is_reachable(),
             steps: steps.map(|(step, ms)| (step, format!("{ms:.1} ms"))).to_vec(),
@@ -195,13 +196,16 @@ async fn show(app: &App, caller: &Caller, owner: &str, name: &str, number: i32) 
     let page = PullPage {
         may_reset: caller.must_write(&repository.name).is_ok()
             && last.iter().any(|branch| branch.state.is_live()),
-        repository: repository.name,
         number,
         title: stored.pull.title,
         author: stored.pull.author,
         head_ref: stored.pull.head_ref,
         base_ref: stored.pull.base_ref,
-        branches: last.iter().map(|branch| Section::new(branch, last.len() > 1)).collect(),
+        branches: last
+            .iter()
+            .map(|branch| Section::new(app, &repository.name, branch, last.len() > 1))
+            .collect(),
+        repository: repository.name,
     };
     Ok(html(&page)?.into_response())
 }
