@@ -163,10 +163,12 @@ impl Site {
         self.deliver(&self.last_webhook(opened, "closed")?).await
     }
 
-    /// The webhook that GitHub made last, for a pull request's head.
+    /// The webhook that GitHub made last of what was done, for a pull request's head. What the service writes makes webhooks as well.
     pub fn last_webhook(&self, of: &Opened, action: &str) -> Result<Opened> {
-        let delivery = self.github.deliveries().pop().context("GitHub made no webhook")?;
-        ensure!(delivery.action.as_deref() == Some(action), "the last webhook is {:?}", delivery.action);
+        let done = |event: &str, told: Option<&str>| event == "pull_request" && told == Some(action);
+        let made = self.github.deliveries().into_iter().rev();
+        let mut made = made.filter(|delivery| done(&delivery.event, delivery.action.as_deref()));
+        let delivery = made.next().with_context(|| format!("GitHub made no webhook of {action}"))?;
         Ok(Opened { webhook: delivery.body, ..of.clone() })
     }
 
