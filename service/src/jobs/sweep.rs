@@ -44,6 +44,7 @@ impl Worker {
     async fn sweep_server(&self) -> Result<(), JobError> {
         let standing = self.engine.inventory().await?;
         self.end_branches(&standing).await?;
+        self.give_up_vanished_spares(&standing).await?;
         self.rebuild_vanished(&standing).await?;
         self.drop_orphans(standing).await
     }

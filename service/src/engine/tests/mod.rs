@@ -6,6 +6,7 @@ mod forks;
 mod instances;
 mod layers;
 mod replays;
+mod room;
 mod scarcity;
 mod seeds;
 mod warm;

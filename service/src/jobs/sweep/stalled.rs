@@ -10,7 +10,7 @@ use crate::domain::state::BranchState;
 use crate::engine::{DatabaseRecord, InstanceNames, Place};
 use crate::jobs::{JobError, Worker};
 use crate::store::branches::{self, Change};
-use crate::store::{Store, StoreError, jobs, stalled};
+use crate::store::{Store, StoreError, instances, jobs, stalled};
 
 /// Nothing that goes on as it should is without a job for that long.
 const PATIENCE: TimeDelta = TimeDelta::minutes(5);
@@ -52,6 +52,26 @@ impl Worker {
                 pull = branch.pull.number,
                 "a branch's database is gone from the server; it is built anew"
             );
+        }
+        Ok(())
+    }
+
+    /// Spares that nobody could be given.
+    pub(super) async fn give_up_vanished_spares(&self, standing: &[DatabaseRecord]) -> Result<(), JobError> {
+        let standing: HashSet<&str> = standing.iter().map(|database| database.name.as_str()).collect();
+        let client = self.store.client().await?;
+        let spares = instances::waiting(&client).await?;
+        drop(client);
+        for spare in spares.iter().filter(|spare| !standing.contains(spare.names.database.as_str())) {
+            if self.engine.place(&InstanceNames::of(&spare.names.database)?.database).await? != Place::Nothing
+            {
+                continue;
+            }
+            let client = self.store.client().await?;
+            if instances::give_one_up(&client, &spare.id).await? {
+                mended("vanished");
+                tracing::warn!(database = spare.names.database, "a spare's database is gone from the server");
+            }
         }
         Ok(())
     }

@@ -280,6 +280,29 @@ pub async fn give_up(client: &impl GenericClient, layer: &LayerKey) -> Result<u6
     .await
 }
 
+/// The spares that wait.
+pub async fn waiting(client: &impl GenericClient) -> Result<Vec<Instance>, StoreError> {
+    query(
+        "list the spares",
+        "select id, branch, state, database_name, role_name, created_at
+         from instances where state = 'spare' order by created_at, id",
+    )
+    .all(client, &[])
+    .await
+}
+
+/// Gives one spare up. False where a branch has taken it meanwhile: then it goes by another name.
+pub async fn give_one_up(client: &impl GenericClient, id: &str) -> Result<bool, StoreError> {
+    let given_up = query(
+        "give a spare up",
+        "update instances set state = 'trash', password = null, reader_password = null
+         where id = $1 and state = 'spare'",
+    )
+    .execute(client, &[&id])
+    .await?;
+    Ok(given_up > 0)
+}
+
 /// Gives up the spares whose layer was forgotten. How many those were.
 pub async fn drain_forgotten(client: &impl GenericClient) -> Result<u64, StoreError> {
     query(
