@@ -126,6 +126,11 @@ impl Ledger {
         self.measured.as_ref().filter(fresh).map(|measured| measured.disk)
     }
 
+    /// The disk as it was when the server last told it, however long ago.
+    pub fn last_disk(&self) -> Option<Disk> {
+        self.measured.as_ref().and_then(|measured| measured.disk)
+    }
+
     /// Takes a measurement in. What had been written before it began is in it.
     pub fn measured(&mut self, disk: Option<Disk>, begun: Instant) {
         if self.measured.as_ref().is_some_and(|measured| measured.begun > begun) {

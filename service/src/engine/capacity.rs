@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use tokio_postgres::error::SqlState;
+
 use super::Engine;
 use super::error::EngineError;
 use crate::domain::room::Disk;
@@ -70,7 +72,8 @@ impl Engine {
         let begun = Instant::now();
         let disk = disk(&client).await.unwrap_or_else(|error| {
             tracing::debug!(%error, "the branch server does not tell its disk");
-            None
+            let known = self.room.ledger().last_disk();
+            error.code().filter(|code| is_out_of_space(code)).map(|_| full(known))
         });
         self.room.ledger().measured(disk, begun);
         Ok(Capacity {
@@ -79,6 +82,16 @@ impl Engine {
             connection_limit: row.get("connection_limit"),
         })
     }
+}
+
+/// What `df` says is read by way of a table, which cannot be written where not a byte is left: that says enough.
+fn is_out_of_space(code: &SqlState) -> bool {
+    *code == SqlState::DISK_FULL
+}
+
+/// Of the size that is known; where none is, of one that has the largest usual floor.
+fn full(known: Option<Disk>) -> Disk {
+    Disk { free_bytes: 0, size_bytes: known.map_or(i64::MAX, |disk| disk.size_bytes) }
 }
 
 async fn disk(client: &tokio_postgres::Client) -> Result<Option<Disk>, tokio_postgres::Error> {
@@ -104,6 +117,15 @@ fn read(line: &str) -> Option<Disk> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::room::Floor;
+
+    #[test]
+    fn a_disk_that_cannot_be_written_to_is_full_and_no_unknown_one() {
+        assert!(is_out_of_space(&SqlState::DISK_FULL) && !is_out_of_space(&SqlState::INSUFFICIENT_PRIVILEGE));
+        let known = Disk { free_bytes: 7, size_bytes: 100 };
+        assert_eq!(full(Some(known)), Disk { free_bytes: 0, ..known });
+        assert!(Floor::Usual.of(&full(None)) > 0, "there is a floor even where the size was never told");
+    }
 
     #[test]
     fn branches_leave_connections_to_the_service() {
