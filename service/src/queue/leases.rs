@@ -10,6 +10,10 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::store::jobs::{self, Lease};
 use crate::store::{Store, StoreError};
 
+/// After how many lengths of a lease that could not be prolonged the work is given up. Another may have it after one, but a database that is slow for
+/// a moment should cost no work: what comes of it is only written down under the lease.
+const LENGTHS: u32 = 2;
+
 /// All leases of one worker.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Leases {
@@ -37,7 +41,7 @@ impl Drop for Kept {
 }
 
 impl Leases {
-    /// Keeps a lease that was asked for at `since`. `lost` is cancelled when it is another's, or may be because it ran out.
+    /// Keeps a lease that was asked for at `since`. `lost` is cancelled when it is another's, or is likely to be.
     pub(super) fn keep(
         &self,
         lease: Lease,
@@ -45,12 +49,12 @@ impl Leases {
         length: Duration,
         lost: CancellationToken,
     ) -> Kept {
-        self.lock().insert(lease, Held { lost, until: since + length });
+        self.lock().insert(lease, Held { lost, until: since + length * LENGTHS });
         let watch = tokio::spawn(self.clone().watch(lease));
         Kept { leases: self.clone(), lease, _watch: AbortOnDropHandle::new(watch) }
     }
 
-    /// Gives a lease up once it has run out: by a clock of ours, because the heartbeats may hang behind a connection that does not answer.
+    /// Gives a lease up once it has run out for long: by a clock of ours, because the heartbeats may hang behind a connection that does not answer.
     async fn watch(self, lease: Lease) {
         loop {
             let until = match self.lock().get(&lease) {
@@ -76,7 +80,7 @@ impl Leases {
             if lost.contains(lease) {
                 held.lost.cancel();
             } else {
-                held.until = began + length;
+                held.until = began + length * LENGTHS;
             }
         }
         Ok(())
