@@ -1,5 +1,7 @@
 //! From outside the pull request's files: sessions of those who were given a branch's URL.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use integration::offshoot::{Answer, BranchRef, connect};
 use tokio_postgres::Client;
@@ -24,6 +26,9 @@ const OBSTACLES: [(&str, &str); 5] = [
          alter role current_user set statement_timeout = 1; alter role current_user set role = none",
     ),
 ];
+
+/// More than the longest limit of the suite, the guard's grace and its round.
+const ENDED_WITHIN: Duration = Duration::from_secs(30);
 
 pub async fn attack(stage: &Stage) -> Result<()> {
     for (at, (what, sql)) in OBSTACLES.into_iter().enumerate() {
@@ -95,6 +100,10 @@ async fn does_not_stop(stage: &Stage) -> Result<()> {
     let grows = "do $$ begin loop insert into big select repeat(md5(i::text), 30) from generate_series(1, 5000) i; commit; end loop; end $$";
     let begun = tokio::time::Instant::now();
     let (looped, grown) = tokio::join!(looping.batch_execute(catches), growing.batch_execute(grows));
+    // Asking it would be a sign of life.
+    while !idle.is_closed() && begun.elapsed() < ENDED_WITHIN {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     for ended in [looped, grown, idle.batch_execute("select 1").await] {
         let error = ended.err().context("it was not ended")?;
         ensure!(error.is_closed() || error.code().is_some_and(|code| code.code() == "57P01"), "{error:?}");
