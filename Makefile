@@ -44,7 +44,7 @@ test: test-tools lint ## all checks, from a clean checkout: set-up, lint, every 
 .PHONY: hostile
 hostile: ## attacks by pull request, on PostgreSQL 18 and 15, beside a neighbour that must not notice (docs/security.md)
 	@scripts/setup postgres 18 15
-	@OFFSHOOT_POSTGRES_BIN="$(POSTGRES)" cargo test --locked --package offshoot --all-features --test integration -- --ignored --nocapture hostile::
+	@OFFSHOOT_POSTGRES_BIN="$(POSTGRES)" cargo test --locked --package offshoot --all-features --test integration -- --ignored --nocapture --test-threads=1 hostile::
 
 # OFFSHOOT_TEST_SEED repeats a run; as root a disk is filled as well.
 MINUTES ?= 10
