@@ -17,14 +17,14 @@ use crate::site::{Opened, Plan, Site, milliseconds};
 const WARM: &str = "a fork over HTTP, warm";
 const AT_ONCE: &str = "forks over HTTP, 64 at once";
 const BARE: &str = "bare `CREATE DATABASE`, 64 at once";
-/// Between two warm ones, as between the tests of one run: time for the pool to make another.
+/// Between two warm ones, when the pool is full again: time for the server to write what it has to.
 const PAUSE: Duration = Duration::from_millis(150);
 
 pub const FIGURE: Figure = Figure {
     name: "forks",
     title: "Forks for test runs",
     method: "A ready branch and its own small pool of forks, begun by a first fork. A warm fork is one `POST …/branch/forks` to its answer with a \
-             URL, 150 ms after the one before, which is deleted meanwhile. Then 64 such calls at once, beside 64 sessions that \
+             URL, when the pool is full and the one before is deleted. Then 64 such calls at once, beside 64 sessions that \
              make one database each from the same template at once.",
     measure,
     claims,
@@ -47,6 +47,7 @@ fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
         forks.delete(&first).await?;
         let mut warm = Series::of_ms(WARM);
         for _ in 0..bench.runs(100, 5) {
+            site.settle().await?;
             tokio::time::sleep(PAUSE).await;
             let fork = forks.make().await?.context("a fork is refused")?;
             warm.push(fork.elapsed_ms);

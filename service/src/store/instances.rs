@@ -14,8 +14,8 @@ use super::query::{FromRow, Parameters, get, parsed, query};
 use crate::domain::branch::BranchId;
 
 pub use spares::{
-    Asked, NewSpare, Stock, Taken, drain, drain_forgotten, fill, filled, filling, give_one_up, give_up,
-    next, pooled_layers, prune_demand, stock, take, waiting,
+    Asked, NewSpare, Stock, Taken, drain, drain_forgotten, fill, filled, filling, give_one_up, give_up, next,
+    pooled_layers, prune_demand, stock, take, waiting,
 };
 
 /// What an [`Instance`] is read from.
