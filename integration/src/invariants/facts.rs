@@ -76,6 +76,8 @@ pub(super) struct DatabaseFact {
     pub is_template: bool,
     pub is_open: bool,
     pub sessions: i64,
+    /// Those of them that are not of the role that is called like the database.
+    pub strangers: i64,
 }
 
 /// A role that is neither the server's own nor an administrator's.
@@ -133,7 +135,8 @@ const DELIVERIES: &str =
 const JOBS: &str = "select kind || ' ' || subject as job from jobs where state in ('available', 'running') and subject <> ''";
 const DATABASES: &str = "select datname::text as name, shobj_description(oid, 'pg_database') as comment, datistemplate, \
     datallowconn, (select count(*) from pg_stat_activity where datid = pg_database.oid and backend_type = 'client backend') \
-    as sessions from pg_database where datname not in ('postgres', 'template0', 'template1') order by datname";
+    as sessions, (select count(*) from pg_stat_activity where datid = pg_database.oid and backend_type = 'client backend' \
+    and usename <> datname) as strangers from pg_database where datname not in ('postgres', 'template0', 'template1') order by datname";
 /// The group of all readers stands for the whole service.
 const ROLES: &str = "select rolname::text as name, rolcanlogin, \
     rolcreatedb or rolcreaterole or rolreplication or rolbypassrls as is_privileged \
@@ -192,6 +195,7 @@ fn database(row: &Row) -> Result<DatabaseFact> {
         is_template: row.try_get("datistemplate")?,
         is_open: row.try_get("datallowconn")?,
         sessions: row.try_get("sessions")?,
+        strangers: row.try_get("strangers")?,
     })
 }
 

@@ -102,7 +102,7 @@ fn frozen(facts: &Facts, layer: &LayerFact) -> Vec<String> {
     found
 }
 
-/// A spare was made from a complete layer, says so, and nobody is in it.
+/// A spare was made from a complete layer, says so, and nobody is in it but two sessions of its own role, which wait for a replay.
 fn spare(facts: &Facts, spare: &InstanceFact) -> Vec<String> {
     let name = &spare.database_name;
     let mut found = Vec::new();
@@ -115,8 +115,11 @@ fn spare(facts: &Facts, spare: &InstanceFact) -> Vec<String> {
         if identity(database) != json!({ "offshoot": 1, "spare": spare.layer }) {
             found.push(format!("the spare {name} says that it is {:?}", database.comment));
         }
-        if database.sessions > 0 {
-            found.push(format!("the spare {name} has {} sessions", database.sessions));
+        if database.sessions > 2 || database.strangers > 0 {
+            let DatabaseFact { sessions, strangers, .. } = database;
+            found.push(format!(
+                "the spare {name} has {sessions} sessions, {strangers} of them of other roles"
+            ));
         }
     }
     found
@@ -133,7 +136,8 @@ mod tests {
     use super::*;
 
     fn database(name: &str) -> DatabaseFact {
-        DatabaseFact { name: name.to_owned(), comment: None, is_template: false, is_open: true, sessions: 0 }
+        let name = name.to_owned();
+        DatabaseFact { name, comment: None, is_template: false, is_open: true, sessions: 0, strangers: 0 }
     }
 
     fn role(name: &str, is_privileged: bool) -> RoleFact {

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::error::EmbeddedError;
 use super::find::Installation;
@@ -20,6 +21,10 @@ pub(super) struct Cluster {
     pub(super) directory: PathBuf,
 }
 
+/// A program that is just being started by this process has a copy of every open file, for a moment.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
+
 impl Cluster {
     /// Makes the directory, and keeps other processes out of it while the file lives.
     pub(super) fn open(data_dir: &Path) -> Result<(Self, File), EmbeddedError> {
@@ -33,7 +38,14 @@ impl Cluster {
         let path = directory.join("lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
         let lock = lock.map_err(EmbeddedError::file("open", &path))?;
-        lock.try_lock().map_err(|_| EmbeddedError::InUse { directory: directory.clone() })?;
+        let mut tries = LOCK_TRIES;
+        while lock.try_lock().is_err() {
+            tries -= 1;
+            if tries == 0 {
+                return Err(EmbeddedError::InUse { directory });
+            }
+            std::thread::sleep(LOCK_PAUSE);
+        }
         Ok((Self { directory }, lock))
     }
 
