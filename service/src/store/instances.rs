@@ -10,7 +10,7 @@ use deadpool_postgres::{GenericClient, Transaction};
 use tokio_postgres::Row;
 
 use super::StoreError;
-use super::query::{FromRow, Parameters, get, parsed, query};
+use super::query::{FromRow, get, parsed, query};
 use crate::domain::branch::BranchId;
 
 pub use spares::{
@@ -140,17 +140,18 @@ pub async fn promote(
          returning ",
             columns!()
         ),
-    );
+    )
+    .optional(tx, &[&id, &trashed.database, &trashed.role])
+    .await?;
+    // Only now are the names free.
     let promoted = query(
         "record that an instance took its place",
         "update instances set state = 'live', database_name = $2, role_name = $3,
              password = null, reader_password = null
          where id = $1 and state in ('preparing', 'live')",
-    );
-    // Sent one after the other without waiting in between, and carried out in that order.
-    let (lost, gained): (Parameters<'_>, Parameters<'_>) =
-        (&[&id, &trashed.database, &trashed.role], &[&id, &published.database, &published.role]);
-    let (replaced, promoted) = tokio::try_join!(replaced.optional(tx, lost), promoted.execute(tx, gained))?;
+    )
+    .execute(tx, &[&id, &published.database, &published.role])
+    .await?;
     if promoted == 0 { Err(missing(id)) } else { Ok(replaced) }
 }
 

@@ -1,5 +1,6 @@
 //! Forks of a branch: throw-away clones of its ready state, each for one test run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -15,10 +16,10 @@ use super::branch::{PullPath, Which};
 use super::{fork_wait, wait};
 use crate::domain::fork::DEFAULT_TTL;
 use crate::domain::ids::{DatabaseLabel, Oid};
-use crate::domain::job::Job;
+use crate::domain::job::{Job, Lane};
 use crate::engine::{Access, Engine};
 use crate::store::forks::{self, Fork, Handed, Wish};
-use crate::store::{Store, StoreError, jobs};
+use crate::store::{Listener, Store, StoreError, jobs};
 use crate::web::App;
 use crate::web::auth::Caller;
 use crate::web::problem::Problem;
@@ -99,7 +100,7 @@ pub(super) async fn create(
     let handed = match spare {
         Some(handed) => {
             // The answer does not wait for it: should it be lost, the next fork that finds the pool empty asks again.
-            tokio::spawn(refill(app.store.clone(), handed.branch));
+            tokio::spawn(refill(app.store.working(), app.listener.clone(), handed.branch));
             handed
         }
         None => fork_wait::made(&app, &wish).await?,
@@ -108,19 +109,22 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(ForkDocument::new(&app.engine, handed))))
 }
 
-/// How long a pool waits before it makes up for the fork that was handed out.
+/// How long a pool waits before it makes up for the fork that was handed out: to make a database keeps the server busy, and the answer goes first.
 const REFILL_AFTER: Duration = Duration::from_millis(20);
 
-async fn refill(store: Store, branch: i64) {
-    // To make a database keeps the server busy; the answer goes first.
-    tokio::time::sleep(REFILL_AFTER).await;
+async fn refill(store: Store, listener: Arc<Listener>, branch: i64) {
+    let job = Job::FillForks(branch);
     let asked = async {
         let client = store.client().await?;
-        jobs::enqueue(&client, &Job::FillForks(branch)).await
+        jobs::enqueue_at(&client, &job, Utc::now() + REFILL_AFTER).await
     };
     if let Err(error) = asked.await {
         let error: StoreError = error;
         tracing::warn!(branch, %error, "a pool of forks could not be asked to be refilled");
+    }
+    tokio::time::sleep(REFILL_AFTER).await;
+    if let Some(lane) = Lane::of_kind(job.kind()) {
+        listener.wake(lane);
     }
 }
 
