@@ -7,7 +7,7 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use crate::domain::ids::PullId;
-use crate::domain::job::Lane;
+use crate::domain::job::{Job, Lane};
 use crate::postgres::{ConnectError, Endpoint};
 
 const JOBS: &str = "offshoot_jobs";
@@ -51,10 +51,12 @@ impl Listener {
         self.task.abort();
     }
 
-    /// Wakes those within this process who wait for a lane's jobs.
-    pub fn wake(&self, lane: Lane) {
-        // Nobody may be subscribed, and then nobody misses it.
-        _ = self.events.send(Event::Job(lane));
+    /// Wakes those within this process who wait for jobs like this one.
+    pub fn wake(&self, job: &Job) {
+        if let Some(lane) = Lane::of_kind(job.kind()) {
+            // Nobody may be subscribed, and then nobody misses it.
+            _ = self.events.send(Event::Job(lane));
+        }
     }
 
     /// All that is announced from now on. Subscribe first and look at the tables then, so that nothing falls between.

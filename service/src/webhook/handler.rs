@@ -17,7 +17,6 @@ use tokio::time::timeout;
 use super::payload::{self, Received};
 use super::problem::Problem;
 use super::signature;
-use crate::domain::job::Lane;
 use crate::secret::Secret;
 use crate::store::deliveries::{self, NewDelivery, Receipt};
 use crate::store::{Listener, Store, StoreError};
@@ -149,8 +148,8 @@ async fn store(
     };
     let client = state.store.client().await?;
     let receipt = deliveries::receive(&client, &delivery, received.job.as_ref()).await?;
-    if let Some(lane) = received.job.as_ref().and_then(|job| Lane::of_kind(job.kind())) {
-        state.listener.wake(lane);
+    if let Some(job) = &received.job {
+        state.listener.wake(job);
     }
     Ok(receipt)
 }

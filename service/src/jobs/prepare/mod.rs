@@ -111,11 +111,12 @@ impl Preparer<'_> {
     /// Brings the branch of an order to its commit. What the author did wrong is a state of the branch; an error is ours.
     #[tracing::instrument(level = "debug", skip_all, fields(database = %order.database.layout.label))]
     pub async fn prepare(&self, order: &Order<'_>) -> Result<Branch, JobError> {
-        let (branch, begun) = self.begin(order).await?;
-        if begun == Begun::Settled {
-            return Ok(branch);
-        }
-        match self.carry_out(order, &branch, begun).await {
+        let (branch, fresh) = match self.begin(order).await? {
+            Begun::Settled(branch) => return Ok(branch),
+            Begun::Fresh(branch) => (branch, true),
+            Begun::Anew(branch) => (branch, false),
+        };
+        match self.carry_out(order, &branch, fresh).await {
             Ok(branch) => Ok(branch),
             Err(error @ (JobError::Superseded | JobError::NotHeld)) => Err(error),
             Err(JobError::NoRoom(why)) => self.wait_for_room(order, &branch, why).await,
@@ -128,7 +129,7 @@ impl Preparer<'_> {
 
     /// The branch, made if there is none, as `preparing` for the order's commit; or as it is, where nothing was pushed or asked for since
     /// its verdict: another look would only waste the data of a failed one.
-    async fn begin(&self, order: &Order<'_>) -> Result<(Branch, Begun), JobError> {
+    async fn begin(&self, order: &Order<'_>) -> Result<Begun, JobError> {
         let client = self.store.client().await?;
         let new = NewBranch {
             pull: order.pull.id,
@@ -141,14 +142,14 @@ impl Preparer<'_> {
         };
         let Created { branch, fresh } = branches::create(&client, self.store.vault(), &new).await?;
         if fresh {
-            return Ok((branch, Begun::Fresh));
+            return Ok(Begun::Fresh(branch));
         }
         if is_settled(order, &branch) {
-            return Ok((branch, Begun::Settled));
+            return Ok(Begun::Settled(branch));
         }
         if branch.place().is_some_and(|place| place > 1) {
             drop(client);
-            return Ok((self.wait_for_room(order, &branch, NoRoom::Turn).await?, Begun::Settled));
+            return Ok(Begun::Settled(self.wait_for_room(order, &branch, NoRoom::Turn).await?));
         }
         let change = Change {
             head_sha: Some(order.pull.head_sha.clone()),
@@ -158,31 +159,31 @@ impl Preparer<'_> {
             ..Change::default()
         };
         let branch = branches::transition(&client, branch.id, BranchState::Preparing, &change).await?;
-        Ok((branch, Begun::Anew))
+        Ok(Begun::Anew(branch))
     }
 
-    async fn carry_out(&self, order: &Order<'_>, branch: &Branch, begun: Begun) -> Result<Branch, JobError> {
+    async fn carry_out(&self, order: &Order<'_>, branch: &Branch, fresh: bool) -> Result<Branch, JobError> {
         let started = Instant::now();
-        let (branch, held, ledger) = match begun {
-            Begun::Fresh => (branch.clone(), Held::Nothing, None),
-            Begun::Anew | Begun::Settled => {
-                let branch = self.clear_leftovers(branch).await?;
-                let (held, ledger) = self.held(&branch).await?;
-                (branch, held, ledger)
-            }
+        let (branch, held, ledger) = if fresh {
+            (branch.clone(), Held::Nothing, None)
+        } else {
+            let branch = self.clear_leftovers(branch).await?;
+            let (held, ledger) = self.held(&branch).await?;
+            (branch, held, ledger)
         };
         let branch = &branch;
         let wanted = order.wanted();
         let chain = Chain::of(&wanted);
         let mut work = Work::new(&wanted, order.findings());
         work.ledger = ledger;
-        let planner = Planner { order, branch, held: &held, wanted: &chain };
-        if !planner.is_only_a_look() {
+        let planner = Planner::new(order, branch, &held, &chain);
+        let without_layers = planner.decide(&[]);
+        if !is_only_a_look(&without_layers) {
             self.take_turn(branch).await?;
         }
-        let decision = match self.reserve(&planner, &mut work).await? {
+        let decision = match self.reserve(&planner, without_layers, &mut work).await? {
             Some(decision) => decision,
-            None => self.decide(&planner).await?,
+            None => self.start_somewhere(&planner).await?,
         };
         work.acquire = started.elapsed();
         match decision {
@@ -204,17 +205,17 @@ impl Preparer<'_> {
     async fn reserve(
         &self,
         planner: &Planner<'_>,
+        without_layers: Decision,
         work: &mut Work<'_>,
     ) -> Result<Option<Decision>, JobError> {
         let Planner { order, branch, .. } = planner;
-        let decision = planner.decide(&[]);
         let Some(layer) = layer::at_base(self.engine.server(), order.database) else {
-            return Ok((!starts_from_nothing(&decision)).then_some(decision));
+            return Ok((!starts_from_nothing(&without_layers)).then_some(without_layers));
         };
         let client = self.store.client().await?;
-        if !starts_from_nothing(&decision) {
+        if !starts_from_nothing(&without_layers) {
             retention::need(&client, branch.id, &layer.key).await?;
-            return Ok(Some(decision));
+            return Ok(Some(without_layers));
         }
         let decision = planner.decide(std::slice::from_ref(&layer));
         if starts_from_nothing(&decision) {
@@ -227,14 +228,11 @@ impl Preparer<'_> {
         Ok(asked.stands.then_some(decision))
     }
 
-    /// The base's own layer is made where it is missing; others are looked for only where it does not fit.
-    async fn decide(&self, planner: &Planner<'_>) -> Result<Decision, JobError> {
+    /// Where a build that holds nothing starts. The base's own layer is made where it is missing; others are looked for only where it does not fit.
+    async fn start_somewhere(&self, planner: &Planner<'_>) -> Result<Decision, JobError> {
         let Order { pull, database, .. } = planner.order;
         let of_base = || layer::of_base(self, database);
-        let mut decision = planner.decide(&[]);
-        if starts_from_nothing(&decision) {
-            decision = planner.decide(of_base().await?.as_slice());
-        }
+        let mut decision = planner.decide(of_base().await?.as_slice());
         if starts_from_nothing(&decision) && ensure_base(self, planner.order).await? {
             decision = planner.decide(of_base().await?.as_slice());
         }
@@ -299,14 +297,14 @@ impl Preparer<'_> {
     }
 }
 
-/// What stands of a branch when its work begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A branch when its work begins.
+#[derive(Debug)]
 enum Begun {
     /// It was made just now: there is nothing of it anywhere.
-    Fresh,
-    Anew,
+    Fresh(Branch),
+    Anew(Branch),
     /// Its verdict is already about what is asked for, or its turn has not come.
-    Settled,
+    Settled(Branch),
 }
 
 /// What decides, but for the layers at hand.
@@ -315,14 +313,19 @@ struct Planner<'a> {
     branch: &'a Branch,
     held: &'a Held,
     wanted: &'a Chain,
+    base: Chain,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    fn new(order: &'a Order<'a>, branch: &'a Branch, held: &'a Held, wanted: &'a Chain) -> Self {
+        Self { order, branch, held, wanted, base: order.database.base.chain() }
+    }
+
     fn decide(&self, layers: &[LayerAtHand]) -> Decision {
         let DatabaseReading { layout, base, .. } = self.order.database;
         plan::decide(&Inputs {
             held: self.held,
-            base: &base.chain(),
+            base: &self.base,
             wanted: self.wanted,
             layers,
             base_has_seed: layer::has_seed(layout, base),
@@ -330,11 +333,11 @@ impl Planner<'_> {
             reset: self.branch.reset_requested,
         })
     }
+}
 
-    /// Whether nothing will be written: that needs no room.
-    fn is_only_a_look(&self) -> bool {
-        matches!(self.decide(&[]), Decision::Keep | Decision::Refuse(_))
-    }
+/// Whether nothing will be written: that needs no room.
+fn is_only_a_look(decision: &Decision) -> bool {
+    matches!(decision, Decision::Keep | Decision::Refuse(_))
 }
 
 fn starts_from_nothing(decision: &Decision) -> bool {

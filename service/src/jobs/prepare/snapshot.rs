@@ -116,8 +116,9 @@ impl Preparer<'_> {
         key: &LayerKey,
     ) -> Result<Option<Failure>, JobError> {
         let wanted = order.wanted();
-        let planner = Planner { order, branch, held: &Held::Nothing, wanted: &Chain::of(&wanted) };
-        let Decision::Build(build) = self.decide(&planner).await? else {
+        let chain = Chain::of(&wanted);
+        let planner = Planner::new(order, branch, &Held::Nothing, &chain);
+        let Decision::Build(build) = self.start_somewhere(&planner).await? else {
             unreachable!("of nothing held, a build follows")
         };
         let mut work = Work::new(&wanted, Vec::new());

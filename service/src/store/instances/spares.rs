@@ -52,40 +52,49 @@ pub struct Asked {
     pub spare: Option<Taken>,
 }
 
+struct SpareRow {
+    id: String,
+    names: InstanceNames,
+    password: Vec<u8>,
+    reader_password: Vec<u8>,
+}
+
+impl FromRow for SpareRow {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: get(row, "id")?,
+            names: InstanceNames { database: get(row, "database_name")?, role: get(row, "role_name")? },
+            password: get(row, "password")?,
+            reader_password: get(row, "reader_password")?,
+        })
+    }
+}
+
+impl SpareRow {
+    fn open(self, vault: &Vault, adopted: bool) -> Result<Taken, StoreError> {
+        let password = vault.decrypt(&self.password)?;
+        let reader_password = vault.decrypt(&self.reader_password)?;
+        let credentials = Credentials { password, reader_password };
+        Ok(Taken { id: self.id, names: self.names, credentials, adopted })
+    }
+}
+
 struct AskedRow {
     stands: bool,
     layer_bytes: Option<i64>,
-    id: Option<String>,
-    database_name: Option<String>,
-    role_name: Option<String>,
-    password: Option<Vec<u8>>,
-    reader_password: Option<Vec<u8>>,
+    spare: Option<SpareRow>,
     adopted: bool,
 }
 
 impl FromRow for AskedRow {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
+        let found: Option<String> = get(row, "id")?;
         Ok(Self {
             stands: get(row, "stands")?,
             layer_bytes: get(row, "layer_bytes")?,
-            id: get(row, "id")?,
-            database_name: get(row, "database_name")?,
-            role_name: get(row, "role_name")?,
-            password: get(row, "password")?,
-            reader_password: get(row, "reader_password")?,
+            spare: found.map(|_| SpareRow::from_row(row)).transpose()?,
             adopted: get(row, "adopted")?,
         })
-    }
-}
-
-impl AskedRow {
-    fn spare(self, vault: &Vault) -> Result<Option<Taken>, StoreError> {
-        let Self { id, database_name, role_name, password, reader_password, adopted, .. } = self;
-        let (Some(id), Some(database), Some(role)) = (id, database_name, role_name) else { return Ok(None) };
-        let decrypt = |sealed: Option<Vec<u8>>| vault.decrypt(&sealed.unwrap_or_default());
-        let credentials =
-            Credentials { password: decrypt(password)?, reader_password: decrypt(reader_password)? };
-        Ok(Some(Taken { id, names: InstanceNames { database, role }, credentials, adopted }))
     }
 }
 
@@ -162,8 +171,9 @@ pub async fn take(
     )
     .optional(client, &[&layer.as_str(), &branch])
     .await?;
-    let row = row.ok_or_else(|| StoreError::Missing(format!("branch {branch}")))?;
-    Ok(Asked { stands: row.stands, layer_bytes: row.layer_bytes, spare: row.spare(vault)? })
+    let missing = || StoreError::Missing(format!("branch {branch}"));
+    let AskedRow { stands, layer_bytes, spare, adopted } = row.ok_or_else(missing)?;
+    Ok(Asked { stands, layer_bytes, spare: spare.map(|spare| spare.open(vault, adopted)).transpose()? })
 }
 
 /// A layer's spares that are next to be taken, with their passwords.
@@ -173,16 +183,14 @@ pub async fn next(
     layer: &LayerKey,
     count: usize,
 ) -> Result<Vec<Taken>, StoreError> {
-    let rows: Vec<AskedRow> = query(
+    let rows: Vec<SpareRow> = query(
         "look at the spares that are next",
-        "select true as stands, null::bigint as layer_bytes, id, database_name, role_name, password, reader_password, false as adopted
+        "select id, database_name, role_name, password, reader_password
          from instances where state = 'spare' and layer = $1 order by created_at, id limit $2",
     )
     .all(client, &[&layer.as_str(), &i64::try_from(count).unwrap_or(i64::MAX)])
     .await?;
-    let spares: Vec<Option<Taken>> =
-        rows.into_iter().map(|row| row.spare(vault)).collect::<Result<_, _>>()?;
-    Ok(spares.into_iter().flatten().collect())
+    rows.into_iter().map(|row| row.open(vault, false)).collect()
 }
 
 /// Forgets demand that no pool's size depends on any more.

@@ -16,7 +16,7 @@ use super::branch::{PullPath, Which};
 use super::{fork_wait, wait};
 use crate::domain::fork::DEFAULT_TTL;
 use crate::domain::ids::{DatabaseLabel, Oid};
-use crate::domain::job::{Job, Lane};
+use crate::domain::job::Job;
 use crate::engine::{Access, Engine};
 use crate::store::forks::{self, Fork, Handed, Wish};
 use crate::store::{Listener, Store, StoreError, jobs};
@@ -123,9 +123,7 @@ async fn refill(store: Store, listener: Arc<Listener>, branch: i64) {
         tracing::warn!(branch, %error, "a pool of forks could not be asked to be refilled");
     }
     tokio::time::sleep(REFILL_AFTER).await;
-    if let Some(lane) = Lane::of_kind(job.kind()) {
-        listener.wake(lane);
-    }
+    listener.wake(&job);
 }
 
 fn ttl(text: Option<String>, limit: Duration) -> Result<Duration, Problem> {
