@@ -1,4 +1,4 @@
-//! A file system that shares blocks between copies: XFS in a file, mounted on a loop device. Only root can.
+//! A file system that shares blocks between copies, as `offshoot storage create` makes it. Only root can.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -6,10 +6,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tokio::process::Command;
 
+use crate::bench::Bench;
 use crate::server::run;
 
 /// It takes only as much of the disk as is written to it.
-const SIZE: u64 = 40 << 30;
+const SIZE: &str = "32G";
 
 #[derive(Debug)]
 pub struct Storage {
@@ -18,30 +19,26 @@ pub struct Storage {
 
 impl Storage {
     /// Makes and mounts one, or says why this machine cannot.
-    pub async fn create() -> Result<Result<Self, String>> {
+    pub async fn create(bench: &Bench) -> Result<Result<Self, String>> {
         if std::fs::metadata("/proc/self")?.uid() != 0 {
             return Ok(Err("only root can mount a file system that shares blocks".to_owned()));
         }
         let directory = tempfile::Builder::new().prefix("offshoot-bench-").tempdir()?;
         // The server's user has to reach it.
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755))?;
-        let image = directory.path().join("image");
-        std::fs::File::create(&image)?.set_len(SIZE)?;
-        if let Err(error) = run(Command::new("mkfs.xfs").args(["-q", "-m", "reflink=1"]).arg(&image)).await {
-            return Ok(Err(format!("no XFS can be made here ({error:#}): run `scripts/setup storage`")));
+        let mut create = Command::new(&bench.binary);
+        create.args(["storage", "create", "--size", SIZE, "--data-dir"]).arg(directory.path());
+        if let Err(error) = run(&mut create).await {
+            return Ok(Err(format!("no file system can be made here: {error:#}")));
         }
-        let mount = directory.path().join("mount");
-        std::fs::create_dir(&mount)?;
-        if let Err(error) = run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&mount)).await {
-            return Ok(Err(format!("a loop device cannot be mounted here: {error:#}")));
-        }
-        std::fs::set_permissions(&mount, std::fs::Permissions::from_mode(0o755))?;
-        Ok(Ok(Self { directory }))
+        let storage = Self { directory };
+        std::fs::set_permissions(storage.path(), std::fs::Permissions::from_mode(0o755))?;
+        Ok(Ok(storage))
     }
 
     /// Where it is mounted.
     pub fn path(&self) -> std::path::PathBuf {
-        self.directory.path().join("mount")
+        self.directory.path().join("embedded")
     }
 
     /// The MiB that are taken, once everything written is on the disk.

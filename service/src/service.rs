@@ -18,7 +18,7 @@ use crate::embedded::{Embedded, EmbeddedSettings};
 use crate::engine::{Engine, EngineError, EngineSettings};
 use crate::figures::Figures;
 use crate::github::Github;
-use crate::jobs::{Worker, schedule};
+use crate::jobs::{Turns, Worker, schedule};
 use crate::postgres::Endpoint;
 use crate::queue;
 use crate::secret::Secret;
@@ -149,6 +149,7 @@ impl Service {
             pool: PoolLimits { floor: args.pool_size, ceiling: args.pool_max },
             layer_budget: args.layer_budget,
             idle_ttl: args.idle_ttl(),
+            turns: Turns::default(),
         };
         let app = App {
             store: servers.store.clone(),

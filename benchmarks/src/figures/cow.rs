@@ -16,7 +16,8 @@ use crate::site::{Plan, Site, milliseconds};
 use crate::storage::Storage;
 
 const EMPTY_POOL: &str = "Offshoot, no spare: webhook → ready";
-const FILE_COPY: &str = "bare `CREATE DATABASE … STRATEGY FILE_COPY`";
+const CLONE: &str = "bare `CREATE DATABASE … STRATEGY FILE_COPY`, blocks shared";
+const FILE_COPY: &str = "the same, blocks copied";
 const TEMPLATE: &str = "disk: the template alone";
 const BRANCHES: &str = "disk: with its branches";
 const UPDATE: &str = "update of 1 % of the rows in a branch";
@@ -38,7 +39,7 @@ pub const FIGURE: Figure = Figure {
 
 fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
     async move {
-        let storage = match Storage::create().await? {
+        let storage = match Storage::create(bench).await? {
             Ok(storage) => storage,
             Err(why) => return Ok(Outcome::Skipped(why)),
         };
@@ -50,7 +51,7 @@ fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
         let template = site.server.template().await?;
         let taken = |name: &str| Series::new(name, Unit::Mebibytes);
         let alone = taken(TEMPLATE).with([disk.taken().await?]);
-        let [mut ours, mut bare] = [EMPTY_POOL, FILE_COPY].map(Series::of_ms);
+        let [mut ours, mut shared, mut copied] = [EMPTY_POOL, CLONE, FILE_COPY].map(Series::of_ms);
         let count = bench.runs(100, 5);
         let administrator = site.server.connect("postgres").await?;
         let mut last = None;
@@ -62,7 +63,12 @@ fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
             last = ready.document["database_name"].as_str().map(str::to_owned);
             site.settle().await?;
             if number % 5 == 0 {
-                bare.push(site.server.timed_clone(&administrator, &template, "STRATEGY FILE_COPY").await?);
+                for (method, series) in [("clone", &mut shared), ("copy", &mut copied)] {
+                    administrator.batch_execute(&format!("SET file_copy_method = {method}")).await?;
+                    series.push(
+                        site.server.timed_clone(&administrator, &template, "STRATEGY FILE_COPY").await?,
+                    );
+                }
                 progress(FIGURE.name, format!("{} of {count}: {}", number + 1, ms(ready.elapsed_ms)));
             }
         }
@@ -73,10 +79,11 @@ fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
         administrator.batch_execute("SET file_copy_method = copy").await?;
         let sql = format!("CREATE DATABASE rival_copy TEMPLATE \"{template}\" STRATEGY FILE_COPY");
         administrator.batch_execute(&sql).await?;
-        let copied = disk.update("rival_copy", COPY_UPDATE, COPY_UPDATE_DISK).await?;
+        let full_copy = disk.update("rival_copy", COPY_UPDATE, COPY_UPDATE_DISK).await?;
         administrator.batch_execute("DROP DATABASE rival_copy").await?;
         site.finish().await;
-        Ok(Outcome::Measured([vec![ours, bare, alone, branches], updated.to_vec(), copied.to_vec()].concat()))
+        let times = vec![ours, shared, copied, alone, branches];
+        Ok(Outcome::Measured([times, updated.to_vec(), full_copy.to_vec()].concat()))
     }
     .boxed()
 }

@@ -45,7 +45,7 @@ struct Size {
 
 fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
     async move {
-        let storage = Storage::create().await?;
+        let storage = Storage::create(bench).await?;
         let sizes = if storage.is_ok() { &SIZES[..] } else { &SIZES[..2] };
         let plan = Plan { data: storage.as_ref().ok().map(Storage::path), ..Plan::default() };
         let site = Site::start(bench, &plan).await?;

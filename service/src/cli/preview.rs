@@ -187,7 +187,8 @@ impl Preview<'_> {
         self.reset(&reading).await?;
         let clock = Clock { asked_at: Utc::now(), queued: Duration::ZERO, read: started.elapsed() };
         let stop = CancellationToken::new();
-        let preparer = Preparer { store, engine: &self.servers.engine, stop: &stop, held_by: None };
+        let preparer =
+            Preparer { store, engine: &self.servers.engine, stop: &stop, held_by: None, turn: None };
         let mut prepared = Vec::new();
         for database in &reading.databases {
             let label = &database.layout.label;

@@ -20,6 +20,8 @@ use plan::{Facts, Place};
 
 /// What `mount` is told, by hand and in /etc/fstab.
 const OPTIONS: &str = "loop,noatime,nodev,nosuid";
+/// What XFS copies at once where a shared block is written to: one page of PostgreSQL's, instead of 128 KiB of which most stays as it was.
+const COPIED_AT_ONCE: &str = "cowextsize 8k";
 
 #[derive(Debug, thiserror::Error)]
 pub enum VolumeError {
@@ -149,6 +151,10 @@ impl Volume {
         fs::create_dir_all(&place).map_err(file("make", &place))?;
         let arguments = ["-t".into(), "xfs".into(), "-o".into(), OPTIONS.into()];
         run("mount", &[&arguments[..], &[self.image().into(), place.clone().into()]].concat())?;
+        // What is made in it from now on inherits this. Some distributions have the tool in a package of its own; without it more disk is used.
+        if on_path("xfs_io") {
+            run("xfs_io", &["-c".into(), COPIED_AT_ONCE.into(), place.clone().into()])?;
+        }
         let owner = fs::metadata(&self.data_dir).map_err(file("look at", &self.data_dir))?;
         std::os::unix::fs::chown(&place, Some(owner.uid()), Some(owner.gid()))
             .map_err(file("give away", &place))

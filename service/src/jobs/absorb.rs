@@ -30,13 +30,29 @@ struct News {
     approval: Option<Approval>,
 }
 
+/// What a pull request's new deliveries told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heard {
+    /// When the first of them came.
+    pub first_at: DateTime<Utc>,
+    /// Whether anything was new.
+    pub news: bool,
+}
+
+impl News {
+    fn is_none(&self) -> bool {
+        let Self { repository: _, pull, wanted_anew, rerequested, touched, approval } = self;
+        pull.is_none() && !wanted_anew && !rerequested && touched.is_empty() && approval.is_none()
+    }
+}
+
 impl Worker {
-    /// Stores what the deliveries tell, and when the first of them came.
-    pub(super) async fn absorb(&self, id: PullId) -> Result<Option<DateTime<Utc>>, JobError> {
+    /// Stores what the deliveries tell; none where there are none.
+    pub(super) async fn absorb(&self, id: PullId) -> Result<Option<Heard>, JobError> {
         let client = self.store.client().await?;
         let (new, before) = tokio::try_join!(deliveries::unabsorbed(&client, id), pulls::find(&client, id))?;
         let Some(first) = new.first() else { return Ok(None) };
-        let asked_at = first.received_at;
+        let first_at = first.received_at;
         for delivery in &new {
             if let Some(trace) = &delivery.trace {
                 traces::link(trace, &delivery.id);
@@ -73,7 +89,7 @@ impl Worker {
         let outcome = if news.pull.is_some() { "changed what is known" } else { "told nothing new" };
         deliveries::absorb(&tx, &ids, outcome).await?;
         Store::commit(tx).await?;
-        Ok(Some(asked_at))
+        Ok(Some(Heard { first_at, news: !news.is_none() }))
     }
 
     async fn read_news(

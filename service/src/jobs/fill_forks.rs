@@ -128,7 +128,7 @@ impl Worker {
             database,
             clock: Clock { asked_at: Utc::now(), queued: Duration::ZERO, read: started.elapsed() },
         };
-        let preparer = Preparer { store: &self.store, engine: &self.engine, stop, held_by: None };
+        let preparer = Preparer { store: &self.store, engine: &self.engine, stop, held_by: None, turn: None };
         preparer.snapshot(&order, &forked.branch, &forked.origin).await
     }
 

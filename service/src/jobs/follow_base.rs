@@ -28,7 +28,8 @@ impl Worker {
             Err(ReadError::Store(error)) => return Err(error.into()),
         };
         let stop = CancellationToken::new();
-        let preparer = Preparer { store: &self.store, engine: &self.engine, stop: &stop, held_by: None };
+        let preparer =
+            Preparer { store: &self.store, engine: &self.engine, stop: &stop, held_by: None, turn: None };
         for (layout, base) in &bases {
             if ensure_layer(&preparer, repository, layout, base).await? {
                 self.follow_template(repository, &facts.default_branch, layout, base).await?;

@@ -19,6 +19,7 @@ mod sweep;
 mod sync;
 mod teardown;
 mod trim_layers;
+mod turns;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 
 pub use error::JobError;
+pub use turns::{Turn, Turns};
 
 use crate::domain::job::Job;
 use crate::domain::pool::PoolLimits;
@@ -49,6 +51,8 @@ pub struct Worker {
     pub layer_budget: ByteSize,
     /// After how long a branch that nobody uses goes; none for never.
     pub idle_ttl: Option<TimeDelta>,
+    /// Whose work on a pull request goes ahead.
+    pub turns: Turns,
 }
 
 #[async_trait]

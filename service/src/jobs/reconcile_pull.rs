@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::prepare::{Clock, Order, Preparer};
 use super::reading::{DatabaseReading, ReadError, Reader, Reading};
+use super::turns::Turn;
 use super::{JobError, Worker};
 use crate::domain::branch::Branch;
 use crate::domain::config::Forks;
@@ -28,11 +29,26 @@ use crate::store::repositories::{self, Repository};
 const SUPERSEDED_POLL: Duration = Duration::from_millis(250);
 /// A branch that is ready sooner is reported once, without an "in progress" before.
 const PATIENCE: TimeDelta = TimeDelta::milliseconds(700);
+/// For how long more deliveries are waited for after some that told nothing new.
+const HEARING: Duration = Duration::from_millis(50);
+
+/// What the work on a pull request is done for, and until when.
+struct Call<'a> {
+    asked_at: DateTime<Utc>,
+    /// Until its turn came.
+    queued: Duration,
+    lease: Lease,
+    stop: &'a CancellationToken,
+    turn: &'a Turn,
+}
 
 impl Worker {
     pub(super) async fn reconcile_pull(&self, id: PullId, claim: &Claim) -> Result<(), JobError> {
-        let told_at = self.absorb(id).await?;
-        let asked_at = told_at.unwrap_or(claim.created_at);
+        let turn = self.turns.take().await;
+        let began_at = Utc::now();
+        let told = self.absorb(id).await?;
+        let asked_at = told.map_or(claim.created_at, |told| told.first_at);
+        let queued = (began_at - asked_at).to_std().unwrap_or_default();
         let (repository, stored) = self.pull_at_hand(id).await?;
         let client = self.store.client().await?;
         let report = Job::ReportPull(id);
@@ -41,7 +57,8 @@ impl Worker {
         drop(client);
 
         let stop = CancellationToken::new();
-        let work = self.converge(&repository, &stored, branches, asked_at, claim, &stop);
+        let call = Call { asked_at, queued, lease: claim.lease, stop: &stop, turn: &turn };
+        let work = self.converge(&repository, &stored, branches, &call);
         let done = tokio::select! {
             done = work => done,
             never = self.watch(id, &stop) => match never {},
@@ -52,7 +69,14 @@ impl Worker {
         }
         let client = self.store.client().await?;
         jobs::enqueue(&client, &Job::ReportPull(id)).await?;
-        done
+        drop(client);
+        done?;
+        turn.end();
+        if told.is_some_and(|told| !told.news) {
+            // Whoever talks much and says nothing new is heard out: what comes meanwhile is taken up together.
+            tokio::time::sleep(HEARING).await;
+        }
+        Ok(())
     }
 
     /// The pull request and its repository; one that no webhook told of is asked for.
@@ -91,9 +115,7 @@ impl Worker {
         repository: &Repository,
         stored: &StoredPull,
         branches: Vec<Branch>,
-        asked_at: DateTime<Utc>,
-        claim: &Claim,
-        stop: &CancellationToken,
+        call: &Call<'_>,
     ) -> Result<(), JobError> {
         let pull = &stored.pull;
         if !pull.open || repository.removed {
@@ -120,8 +142,7 @@ impl Worker {
             Some(reading) => reading,
             None => return Ok(()),
         };
-        let queued = (claim.claimed_at - asked_at).to_std().unwrap_or_default();
-        let clock = Clock { asked_at, queued, read: started.elapsed() };
+        let clock = Clock { asked_at: call.asked_at, queued: call.queued, read: started.elapsed() };
         self.remove_undeclared(&branches, &reading).await?;
         if unwanted {
             // Only some of its databases were removed; the others go on.
@@ -131,9 +152,9 @@ impl Worker {
             reading.databases.retain(stands);
         }
         if let Some(why) = blocked(stored, reading.detected.branch.forks) {
-            return self.block(repository, stored, &reading, &why, claim.lease).await;
+            return self.block(repository, stored, &reading, &why, call.lease).await;
         }
-        self.prepare_all(repository, stored, &reading, clock, claim.lease, stop).await
+        self.prepare_all(repository, stored, &reading, clock, call).await
     }
 
     /// The chains and the configuration; none where people have to settle something first, which is noted on the pull request.
@@ -172,10 +193,15 @@ impl Worker {
         stored: &StoredPull,
         reading: &Reading,
         clock: Clock,
-        lease: Lease,
-        stop: &CancellationToken,
+        call: &Call<'_>,
     ) -> Result<(), JobError> {
-        let preparer = Preparer { store: &self.store, engine: &self.engine, stop, held_by: Some(lease) };
+        let preparer = Preparer {
+            store: &self.store,
+            engine: &self.engine,
+            stop: call.stop,
+            held_by: Some(call.lease),
+            turn: Some(call.turn),
+        };
         let mut first_error = None;
         for database in &reading.databases {
             let order =

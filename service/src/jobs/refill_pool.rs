@@ -38,7 +38,7 @@ impl Worker {
             let client = self.store.client().await?;
             let layer = layers::find(&client, key).await?.filter(|layer| layer.complete);
             let Some(layer) = layer.filter(|_| stock.spares < target) else { return Ok(()) };
-            if jobs::are_waiting(&client, Lane::Foreground).await? {
+            if jobs::are_awaited(&client, Lane::Foreground).await? {
                 let why = "branches are being made first".to_owned();
                 return Err(JobError::Wait { until: Utc::now() + YIELD, why });
             }

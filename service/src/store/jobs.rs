@@ -16,7 +16,7 @@ use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-pub use figures::{QueueFigure, are_waiting, figures, is_busy, prune};
+pub use figures::{QueueFigure, are_awaited, figures, is_busy, prune};
 pub use held::{complete, fail, give_up, heartbeat, is_held, release, rescue, snooze};
 
 use super::StoreError;

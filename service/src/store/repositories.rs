@@ -40,22 +40,34 @@ impl FromRow for Repository {
 }
 
 /// Stores what GitHub says of a repository and unmarks its removal. What a cut-short description leaves out, the installation
-/// and the default branch, keeps its stored value.
+/// and the default branch, keeps its stored value. Where nothing is new, nothing is written: many pull requests of one repository that come at
+/// once would wait for one another's commits.
 pub async fn upsert(client: &impl GenericClient, facts: &RepositoryFacts) -> Result<Repository, StoreError> {
     query(
         "store a repository",
         concat!(
-            "insert into repositories as stored (github_id, owner, name, installation_id, default_branch)
-         values ($1, $2, $3, $4, $5)
-         on conflict (github_id) do update set
-             owner = excluded.owner,
-             name = excluded.name,
-             installation_id = coalesce(excluded.installation_id, stored.installation_id),
-             default_branch = coalesce(nullif(excluded.default_branch, ''), stored.default_branch),
-             removed_at = null,
-             updated_at = now()
-         returning ",
-            columns!()
+            "with known as (
+             select * from repositories
+             where github_id = $1 and owner = $2 and name = $3 and removed_at is null
+                 and installation_id is not distinct from coalesce($4, installation_id)
+                 and default_branch = coalesce(nullif($5, ''), default_branch)
+         ), written as (
+             insert into repositories as stored (github_id, owner, name, installation_id, default_branch)
+             select $1, $2, $3, $4, $5 where not exists (select from known)
+             on conflict (github_id) do update set
+                 owner = excluded.owner,
+                 name = excluded.name,
+                 installation_id = coalesce(excluded.installation_id, stored.installation_id),
+                 default_branch = coalesce(nullif(excluded.default_branch, ''), stored.default_branch),
+                 removed_at = null,
+                 updated_at = now()
+             returning *
+         )
+         select ",
+            columns!(),
+            " from known union all select ",
+            columns!(),
+            " from written"
         ),
     )
     .one(

@@ -37,8 +37,14 @@ fn dependencies(role: &Ident) -> String {
 }
 
 pub(super) async fn layer(engine: &Engine) -> (LayerNames, LayerKey) {
+    layer_of(engine, &[OBJECTS]).await
+}
+
+async fn layer_of(engine: &Engine, scripts: &[&str]) -> (LayerNames, LayerKey) {
     let made = make(engine, Source::Empty).await;
-    engine.replay(&made.access, &[migration("1", OBJECTS)], &mut |_| {}).await.unwrap();
+    for (number, script) in (1_usize..).zip(scripts) {
+        engine.replay(&made.access, &[migration(&number.to_string(), script)], &mut |_| {}).await.unwrap();
+    }
     let key = LayerKey::recorded(Uuid::new_v4().simple().to_string().repeat(2));
     let layer = LayerNames::of(&key).unwrap();
     assert!(!engine.layer_is_complete(&layer).await.unwrap());
@@ -95,6 +101,86 @@ async fn a_clone_of_a_layer_is_wholly_its_new_owner_s() {
         engine.drop_layer(&layer).await.unwrap();
         engine.drop_layer(&layer).await.unwrap();
         other.batch_execute("SELECT * FROM app.users").await.unwrap();
+    })
+    .await;
+}
+
+/// What else a plain role can own, grant or be granted.
+const MORE_OBJECTS: &str = "
+    CREATE TYPE pair AS (a int, b text);
+    CREATE TYPE span AS RANGE (subtype = int);
+    CREATE TABLE parts (id int) PARTITION BY RANGE (id);
+    CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (9);
+    CREATE OPERATOR === (FUNCTION = int4eq, LEFTARG = int, RIGHTARG = int);
+    CREATE COLLATION plain FROM \"C\";
+    CREATE CONVERSION narrow FOR 'UTF8' TO 'LATIN1' FROM utf8_to_iso8859_1;
+    CREATE TEXT SEARCH DICTIONARY simply (TEMPLATE = simple);
+    CREATE TEXT SEARCH CONFIGURATION words (COPY = english);
+    CREATE AGGREGATE total (int) (SFUNC = int4pl, STYPE = int);
+    CREATE PROCEDURE nothing() LANGUAGE sql AS '';
+    GRANT SELECT (name), UPDATE (name) ON app.users TO PUBLIC;
+    GRANT SELECT (name) ON app.users TO CURRENT_USER WITH GRANT OPTION;
+    GRANT USAGE ON SCHEMA app TO offshoot_readers WITH GRANT OPTION;
+    GRANT EXECUTE ON FUNCTION two() TO CURRENT_USER WITH GRANT OPTION;
+    REVOKE USAGE ON TYPE mood FROM PUBLIC;
+    SELECT lo_create(77);
+    GRANT SELECT ON LARGE OBJECT 77 TO offshoot_readers;
+    ALTER DEFAULT PRIVILEGES GRANT USAGE ON TYPES TO CURRENT_USER WITH GRANT OPTION;";
+
+/// What depends on which role in a database, its owner called `OWNER`.
+fn ownership(owner: &Ident) -> String {
+    format!(
+        "SELECT replace(pg_describe_object(classid, objid, objsubid), {0}, 'OWNER'), deptype::text, replace(refobjid::regrole::text, {0}, 'OWNER')
+         FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass
+         AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND refobjid::regrole::text !~ '^pg_'
+         ORDER BY 1, 2, 3",
+        Literal(owner.as_str())
+    )
+}
+
+/// Every column of the catalogues that could speak of a role, as a question whether it speaks of this one.
+const MENTIONS: &str = "
+    SELECT format('SELECT %L, count(*)::text FROM pg_catalog.%I WHERE %s HAVING count(*) > 0', c.relname || '.' || a.attname, c.relname,
+        CASE a.atttypid
+            WHEN 'oid'::regtype THEN format('%I = (SELECT oid FROM pg_roles WHERE rolname = %L)', a.attname, $1::text)
+            WHEN 'oid[]'::regtype THEN format('(SELECT oid FROM pg_roles WHERE rolname = %L) = ANY (%I)', $1::text, a.attname)
+            ELSE format('strpos(%I::text, %L) > 0', a.attname, $1::text) END)
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r' AND NOT c.relisshared AND a.attnum > 0
+        AND (a.atttypid = 'aclitem[]'::regtype OR a.atttypid = 'oid'::regtype AND a.attname ~ '(owner|role|user)$'
+             OR a.attname = 'polroles')";
+
+#[tokio::test]
+async fn nothing_in_a_clone_speaks_of_the_layer_s_owner() {
+    on_each_server(async |engine| {
+        let (layer, _) = layer_of(engine, &[OBJECTS, MORE_OBJECTS]).await;
+        engine.reopen(&layer.database).await.unwrap();
+        let before = ask(engine, &layer.database, &ownership(&layer.owner)).await;
+        engine.close(&layer.database).await.unwrap();
+        let made = make(engine, Source::Layer(&layer)).await;
+        let client = engine.client_in(&made.names.database).await.unwrap();
+        let questions = client.query(MENTIONS, &[&layer.owner.as_str()]).await.unwrap();
+        assert!(questions.len() > 20, "{}", questions.len());
+        for question in questions {
+            let found = client.query(question.get::<_, &str>(0), &[]).await.unwrap();
+            let found: Vec<(&str, &str)> = found.iter().map(|row| (row.get(0), row.get(1))).collect();
+            assert_eq!(found, [], "the layer's owner is still mentioned");
+        }
+        let after = ask(engine, &made.names.database, &ownership(&made.names.role)).await;
+        assert!(before.len() > 40, "{before:?}");
+        assert_eq!(after, before);
+        let own = connect(engine, &made.access).await.unwrap();
+        for allowed in [
+            "DROP OPERATOR === (int, int); DROP COLLATION plain; DROP CONVERSION narrow; DROP AGGREGATE total (int)",
+            "DROP TEXT SEARCH CONFIGURATION words; DROP TEXT SEARCH DICTIONARY simply; DROP TYPE pair, span; DROP TABLE parts",
+            "REVOKE ALL ON app.users FROM PUBLIC, offshoot_readers; GRANT EXECUTE ON FUNCTION two() TO offshoot_readers",
+            "SELECT lo_unlink(77); DROP PROCEDURE nothing()",
+        ] {
+            own.batch_execute(allowed).await.unwrap_or_else(|error| panic!("{allowed}: {error:?}"));
+        }
+        engine.discard(&made.names).await.unwrap();
+        engine.drop_layer(&layer).await.unwrap();
+        assert!(!engine.roles().await.unwrap().contains(&layer.owner.as_str().to_owned()));
     })
     .await;
 }

@@ -108,6 +108,9 @@ impl Preparer<'_> {
         branch: &Branch,
         layer: Option<&LayerNames>,
     ) -> Result<Acquired, JobError> {
+        if let Some(turn) = self.turn {
+            turn.end();
+        }
         let id = Uuid::new_v4().simple().to_string();
         let names = InstanceNames::new(&id)?;
         let client = self.store.client().await?;

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::JobError;
 use super::reading::{DatabaseReading, Reading};
+use super::{JobError, Turn};
 use crate::domain::branch::{Branch, Timings};
 use crate::domain::chain::{Chain, MigrationFile};
 use crate::domain::findings::{self, Finding};
@@ -50,6 +50,8 @@ pub struct Preparer<'a> {
     /// The job that the work is done for. Once it is another worker's, that one decides what becomes of the branch: nothing more is
     /// published or written down. None where no job is.
     pub held_by: Option<Lease>,
+    /// Ended where a database has to be made: others go ahead meanwhile.
+    pub turn: Option<&'a Turn>,
 }
 
 /// One database of one pull request at one commit.

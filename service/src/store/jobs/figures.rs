@@ -23,12 +23,17 @@ pub async fn is_busy(client: &impl GenericClient, priority: i16) -> Result<bool,
     Ok(found > 0)
 }
 
-/// Whether jobs of a lane are due that nobody has taken up.
-pub async fn are_waiting(client: &impl GenericClient, lane: Lane) -> Result<bool, StoreError> {
+/// Whether somebody waits for jobs of a lane: some are due, or were taken up a moment ago. One that takes longer keeps nobody.
+pub async fn are_awaited(client: &impl GenericClient, lane: Lane) -> Result<bool, StoreError> {
     let Total(found) = query(
-        "look for waiting jobs",
+        "look for awaited jobs",
         "select count(*) as total from (
-             select from jobs where state = 'available' and run_at <= now() and kind = any($1) limit 1
+             select from jobs
+             where kind = any($1) and (
+                 state = 'available' and run_at <= now()
+                 or state = 'running' and started_at > now() - make_interval(secs => 2)
+             )
+             limit 1
          ) as any_job",
     )
     .one(client, &[&lane.kinds()])
