@@ -8,7 +8,7 @@ use crate::domain::job::Job;
 use crate::domain::layer::LayerKey;
 use crate::domain::retention::{Because, Kept, Policy, surplus};
 use crate::engine::LayerNames;
-use crate::store::{Store, StoreError, jobs, layer_checks, retention};
+use crate::store::{Store, StoreError, instances, jobs, layer_checks, retention};
 
 /// After this long, a layer that is neither complete nor being built was given up.
 const UNFINISHED: TimeDelta = TimeDelta::minutes(10);
@@ -40,6 +40,10 @@ impl Worker {
         let mut client = self.store.client().await?;
         let tx = Store::begin(&mut client).await?;
         let forgotten = retention::forget_surplus(&tx, &layer.key, layer.last_used_at).await?;
+        // Spares that its pool had not given back yet.
+        if forgotten && instances::drain_forgotten(&tx).await? > 0 {
+            jobs::enqueue(&tx, &Job::EmptyTrash).await?;
+        }
         Store::commit(tx).await?;
         drop(client);
         if !forgotten {
