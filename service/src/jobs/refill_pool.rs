@@ -33,15 +33,15 @@ impl Worker {
                 instances::drain(&client, key, stock.spares - target).await?;
                 return Ok(jobs::enqueue(&client, &Job::EmptyTrash).await?);
             }
+            if jobs::are_awaited(&client, Lane::Foreground).await? {
+                let why = "branches are being made first".to_owned();
+                return Err(JobError::Wait { until: Utc::now() + YIELD, why });
+            }
             drop(client);
             self.warm_up(key).await?;
             let client = self.store.client().await?;
             let layer = layers::find(&client, key).await?.filter(|layer| layer.complete);
             let Some(layer) = layer.filter(|_| stock.spares < target) else { return Ok(()) };
-            if jobs::are_awaited(&client, Lane::Foreground).await? {
-                let why = "branches are being made first".to_owned();
-                return Err(JobError::Wait { until: Utc::now() + YIELD, why });
-            }
             drop(client);
             if !self.engine.has_room_to_spare().await? {
                 return Ok(());
