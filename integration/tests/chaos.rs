@@ -2,7 +2,7 @@
 
 mod arena;
 mod clock;
-mod disk;
+pub mod disk;
 mod faults;
 mod score;
 

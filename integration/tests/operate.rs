@@ -4,3 +4,5 @@ mod audit;
 mod figures;
 mod keys;
 mod traces;
+mod upgrades;
+mod versions;

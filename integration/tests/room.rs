@@ -1,5 +1,7 @@
 //! A disk that runs full: new work stops before PostgreSQL does, in a queue that people can see, and goes on by itself.
 
+mod full_disk;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 

@@ -29,6 +29,14 @@ impl World {
 
     /// The same with other options; those that speak of a token bring a GitHub without an App.
     pub async fn start_with(adjust: impl FnOnce(&mut Options)) -> Result<Self> {
+        Self::start_between(adjust, |_| Ok(())).await
+    }
+
+    /// The same where something happened at GitHub before the service was there to hear of it.
+    pub async fn start_between(
+        adjust: impl FnOnce(&mut Options),
+        before: impl FnOnce(&SimulatedGitHub) -> Result<()>,
+    ) -> Result<Self> {
         let mut options = Options::new(env!("CARGO_BIN_EXE_offshoot"));
         // Enough to meet both ways to a database, with a spare and without.
         options.environment.push(("OFFSHOOT_POOL_SIZE".to_owned(), "1".to_owned()));
@@ -40,6 +48,7 @@ impl World {
             (settings.app, settings.token) = (None, Some(token.clone()));
         }
         let github = SimulatedGitHub::start(settings).await?;
+        before(&github)?;
         let offshoot = Offshoot::start(options, github.url()).await?;
         github.set_webhook_url(Some(offshoot.webhook_url()));
         Ok(Self { github, offshoot, _repositories: repositories })

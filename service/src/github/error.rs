@@ -40,6 +40,11 @@ fn needed(needs: Option<&str>) -> String {
 }
 
 impl GithubError {
+    /// GitHub does not have the commit that a check or a status was for: history was purged, or restored from before it.
+    pub fn knows_no_such_commit(&self) -> bool {
+        matches!(self, Self::Rejected { status: 422, message, .. } if message.starts_with("No commit found for SHA"))
+    }
+
     pub(super) fn unavailable(asked: &str, why: impl ToString) -> Self {
         Self::Unavailable { asked: asked.to_owned(), why: why.to_string() }
     }

@@ -61,7 +61,7 @@ impl Worker {
                 details_url: subject.dashboard_url(),
                 annotations: Vec::new(),
             };
-            self.tell(github, id, Some(check), &verdict).await?;
+            self.tell_the_last(github, id, Some(check), &verdict).await?;
         }
         Ok(())
     }
@@ -80,7 +80,32 @@ impl Worker {
             Some(check) if check.digest == digest(&verdict) => return Ok(()),
             _ => {}
         }
-        self.tell(github, id, told, &verdict).await
+        match subject.pull.open {
+            true => self.tell(github, id, told, &verdict).await,
+            false => self.tell_the_last(github, id, told, &verdict).await,
+        }
+    }
+
+    /// The same of a commit that nobody waits for: where GitHub no longer has it, its check is gone with it, and the rest is still to be told.
+    async fn tell_the_last(
+        &self,
+        github: &RepositoryClient,
+        id: PullId,
+        told: Option<Check>,
+        verdict: &Verdict,
+    ) -> Result<(), JobError> {
+        match self.tell(github, id, told, verdict).await {
+            Err(JobError::Retry(error))
+                if error.downcast_ref::<GithubError>().is_some_and(GithubError::knows_no_such_commit) =>
+            {
+                tracing::info!(pull = %id, sha = %verdict.sha, "GitHub no longer has the commit; its check has ended with it");
+                let check =
+                    Check { sha: verdict.sha.clone(), github_id: None, ended: true, digest: digest(verdict) };
+                let client = self.store.client().await?;
+                Ok(reports::save_check(&client, id, &check).await?)
+            }
+            told => told,
+        }
     }
 
     async fn tell(

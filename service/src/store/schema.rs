@@ -1,5 +1,8 @@
 //! The control database's own schema.
 
+#[cfg(test)]
+mod expansion;
+
 use refinery::Migration;
 use tokio_postgres::Client;
 
