@@ -12,6 +12,7 @@ use super::Engine;
 use super::error::{EngineError, is_passing};
 use super::failure::{ReplayError, Script, log_text};
 use super::ident::Literal;
+use super::identity::is_unpublished;
 use super::instance::Access;
 use super::roles::Login;
 use super::session::Session;
@@ -22,6 +23,8 @@ use crate::domain::prisma::{CREATE_TABLE, LOCK, TABLE, TAKE_LOCK};
 
 /// As long as Prisma waits for its lock.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// In a spare, only a session that waits there for another replica can have it.
+const SPARE_LOCK_WAIT: Duration = Duration::from_millis(100);
 
 /// How far a replay has come.
 #[derive(Debug, Clone, Copy)]
@@ -81,8 +84,9 @@ impl Engine {
         deadline: tokio::time::Instant,
     ) -> Result<Session<'_>, ReplayError> {
         let both = before_replays();
-        for may_make_way in [true, false] {
-            let begun = tokio::time::timeout(LOCK_WAIT, self.session_after(access, deadline, &both)).await;
+        let first = if is_unpublished(&access.database) { SPARE_LOCK_WAIT } else { LOCK_WAIT };
+        for (may_make_way, wait) in [(true, first), (false, LOCK_WAIT)] {
+            let begun = tokio::time::timeout(wait, self.session_after(access, deadline, &both)).await;
             match begun.ok().transpose()? {
                 Some((session, Ok(()))) => return Ok(session),
                 Some((session, Err(error))) if !is_awaited_in_vain(&error) => {

@@ -1,7 +1,7 @@
 //! Sessions that wait in the spares which are next: to connect, and to read a catalogue for the first time, takes longer than a small migration.
 //!
 //! They are opened before any of a pull request's SQL has run in the database, and each serves one replay. Where there is none, as after a
-//! restart or on another replica, a replay connects.
+//! restart or on another replica, a replay connects, and ends those that wait for somebody else.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +21,8 @@ use super::session::Session;
 
 /// Spares with sessions in them, of all layers together: each holds two of the server's connections.
 const MOST: usize = 8;
+/// Prisma's lock is free in a spare, or held by a session that waits there for another replica: then one is enough.
+const LOCK_PATIENCE: &str = "SET lock_timeout = '100ms'";
 /// A session that does not answer in so long is given up.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -84,7 +86,8 @@ impl Engine {
         }
         let deadline = Instant::now() + PATIENCE;
         let login = self.login(access).await?;
-        let (session, begun) = self.session_after(access, deadline, &before_replays()).await?;
+        let sql = format!("{LOCK_PATIENCE}; {}; RESET lock_timeout", before_replays());
+        let (session, begun) = self.session_after(access, deadline, &sql).await?;
         begun.map_err(EngineError::refused(format!("begin a session in {:?}", access.database)))?;
         let ledger = self.ledger(access).await?;
         // What it reads first stays in its caches. What it says is asked again.
