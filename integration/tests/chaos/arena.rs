@@ -23,9 +23,9 @@ const SENDERS: usize = 8;
 const CALIBRATE_AFTER: &str = "OFFSHOOT_CALIBRATE_AFTER";
 /// From the end of the faults to rest. A request that GitHub does not answer is given up after 20 s, and what failed five times is
 /// tried again after 40 s at the most.
-const CONVERGENCE: Duration = Duration::from_secs(75);
-/// Everything may be in the log of a service that this is done to, but for a panic, which is no line of JSON.
-const EXPECTED_TROUBLE: [&str; 2] = ["\"level\":\"WARN\"", "\"level\":\"ERROR\""];
+const CONVERGENCE: Duration = Duration::from_secs(120);
+/// Everything may be in the log of a service that this is done to, and why it did not start, but for a panic.
+const EXPECTED_TROUBLE: [&str; 4] = ["\"level\":\"WARN\"", "\"level\":\"ERROR\"", "error: ", "because: "];
 
 /// Fields are dropped in this order: the service before its server, the server before its disk.
 pub struct Arena {
