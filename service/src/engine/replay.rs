@@ -23,8 +23,6 @@ use crate::domain::prisma::{CREATE_TABLE, LOCK, TABLE, TAKE_LOCK};
 
 /// As long as Prisma waits for its lock.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
-/// In a spare, only a session that waits there for another replica can have it.
-const SPARE_LOCK_WAIT: Duration = Duration::from_millis(100);
 
 /// How far a replay has come.
 #[derive(Debug, Clone, Copy)]
@@ -84,9 +82,9 @@ impl Engine {
         deadline: tokio::time::Instant,
     ) -> Result<Session<'_>, ReplayError> {
         let both = before_replays();
-        let first = if is_unpublished(&access.database) { SPARE_LOCK_WAIT } else { LOCK_WAIT };
-        for (may_make_way, wait) in [(true, first), (false, LOCK_WAIT)] {
-            let begun = tokio::time::timeout(wait, self.session_after(access, deadline, &both)).await;
+        let first = if is_unpublished(&access.database) { before_replays_of_spares() } else { both.clone() };
+        for (may_make_way, sql) in [(true, first), (false, both)] {
+            let begun = tokio::time::timeout(LOCK_WAIT, self.session_after(access, deadline, &sql)).await;
             match begun.ok().transpose()? {
                 Some((session, Ok(()))) => return Ok(session),
                 Some((session, Err(error))) if !is_awaited_in_vain(&error) => {
@@ -126,6 +124,11 @@ fn is_awaited_in_vain(error: &Error) -> bool {
 /// Brings a session that has begun to where a migration may run.
 pub(super) fn before_replays() -> String {
     format!("{TAKE_LOCK}; {CREATE_TABLE}")
+}
+
+/// The same in a spare, where nobody has Prisma's lock but a session that waits there for another replica: it is not waited for.
+pub(super) fn before_replays_of_spares() -> String {
+    format!("SET lock_timeout = '100ms'; {}; RESET lock_timeout", before_replays())
 }
 
 /// A migration that ran, and whose row does not say so yet.

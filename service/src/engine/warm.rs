@@ -15,14 +15,12 @@ use super::Engine;
 use super::bookkeeping::Ledger;
 use super::error::EngineError;
 use super::instance::Access;
-use super::replay::before_replays;
+use super::replay::before_replays_of_spares;
 use super::roles::Login;
 use super::session::Session;
 
 /// Spares with sessions in them, of all layers together: each holds two of the server's connections.
 const MOST: usize = 8;
-/// Prisma's lock is free in a spare, or held by a session that waits there for another replica: then one is enough.
-const LOCK_PATIENCE: &str = "SET lock_timeout = '100ms'";
 /// A session that does not answer in so long is given up.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -86,8 +84,8 @@ impl Engine {
         }
         let deadline = Instant::now() + PATIENCE;
         let login = self.login(access).await?;
-        let sql = format!("{LOCK_PATIENCE}; {}; RESET lock_timeout", before_replays());
-        let (session, begun) = self.session_after(access, deadline, &sql).await?;
+        // Where another replica's session waits already, that is enough.
+        let (session, begun) = self.session_after(access, deadline, &before_replays_of_spares()).await?;
         begun.map_err(EngineError::refused(format!("begin a session in {:?}", access.database)))?;
         let ledger = self.ledger(access).await?;
         // What it reads first stays in its caches. What it says is asked again.
