@@ -44,7 +44,7 @@ impl Arena {
     pub async fn open(size: Size, disorder: Disorder, seed: u64) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("offshoot-chaos-").tempdir()?;
         open_to_all(directory.path())?;
-        let disk = Disk::mount(directory.path());
+        let disk = Disk::mount(directory.path(), size.pulls);
         let disk = disk.inspect_err(|error| println!("the disk will not be filled: {error:#}")).ok();
         let of_server = match &disk {
             Some(disk) => disk.server(),
