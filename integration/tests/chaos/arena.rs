@@ -22,8 +22,8 @@ const SENDERS: usize = 8;
 /// A measurement of cloning is under way a moment after each start, so that what it makes is met by every fault.
 const CALIBRATE_AFTER: &str = "OFFSHOOT_CALIBRATE_AFTER";
 /// From the end of the faults to rest. A request that GitHub does not answer is given up after 20 s, and what failed five times is
-/// tried again after 40 s at the most.
-const CONVERGENCE: Duration = Duration::from_secs(120);
+/// tried again after 40 s at the most. After a long storm some dozen layers are checked one after the other, seconds each on a busy machine.
+const CONVERGENCE: Duration = Duration::from_secs(300);
 /// Everything may be in the log of a service that this is done to, and why it did not start, but for a panic.
 const EXPECTED_TROUBLE: [&str; 4] = ["\"level\":\"WARN\"", "\"level\":\"ERROR\"", "error: ", "because: "];
 
