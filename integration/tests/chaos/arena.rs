@@ -97,6 +97,7 @@ impl Arena {
         }
         // The server may have gone on alone with what a killed replica had asked for: the sweep before passed that over. Another comes
         // every ten minutes, and with every start. And what is being measured is nobody's database either: now nobody measures any more.
+        self.let_ten_minutes_pass().await?;
         for replica in &mut self.replicas {
             replica.terminate().await?;
             replica.set(CALIBRATE_AFTER, Some("1day"));
@@ -122,6 +123,15 @@ impl Arena {
             .extend(service.secrets().ensure_absent("PostgreSQL's log", &log).err().map(|e| e.to_string()));
         score.deliveries = self.storm.postman.tally();
         Ok(())
+    }
+
+    /// A layer that a killed builder left half made, and nobody else needs, is dropped after so long.
+    async fn let_ten_minutes_pass(&self) -> Result<()> {
+        let administrator = self.replicas[0].administrator().await?;
+        let sql = "update layers set created_at = created_at - interval '11 minutes' where not complete;
+                   insert into jobs (kind, subject, priority) values ('trim_layers', '', 20)
+                   on conflict (kind, subject) where state = 'available' do update set run_at = now()";
+        Ok(administrator.batch_execute(sql).await?)
     }
 
     /// Ends it; each replica must end well, with nothing in its log that should not be there.
