@@ -270,3 +270,36 @@ async fn after_a_restart_of_postgresql_the_author_s_fault_is_the_author_s() -> R
     ensure!(answer.text("migration") == "20260201000000_suicide", "{}", answer.body);
     world.finish().await
 }
+
+/// A crash of the control database's server takes its last moments back, but no check run that GitHub was asked to begin: nobody would end it.
+#[tokio::test]
+async fn a_check_is_on_record_before_it_begins_whatever_crashes() -> Result<()> {
+    let directory = tempfile::Builder::new().prefix("offshoot-record-").tempdir()?;
+    let mut server = LocalServer::create(directory.path()).await?;
+    let administrator = integration::offshoot::connect(&server.url()).await?;
+    // Then only a commit that waits for the disk is sure to be there.
+    administrator.batch_execute("alter system set wal_writer_delay = '10s'").await?;
+    administrator.batch_execute("select pg_reload_conf()").await?;
+    drop(administrator);
+    let mut world = World::start_with(|options| {
+        options.server = Server::At(server.url());
+        options.expected_trouble.extend(["\"level\":\"WARN\"", "\"level\":\"ERROR\""].map(str::to_owned));
+    })
+    .await?;
+    world.open_shop()?;
+    world.settle().await?;
+    let slow = migration("20260201000000_slow", "select pg_sleep(2);\n");
+    let (branch, sha) = world.propose("slow", &[slow])?;
+    world.asked(&Method::POST, "/repos/acme/shop/check-runs").await?;
+    server.end(Ending::Immediate)?;
+    world.offshoot.kill9()?;
+    server.start().await?;
+    let recorded = "select count(*) as checks from checks where sha = $1 and not ended";
+    let administrator = integration::offshoot::connect(&server.url()).await?;
+    let row = administrator.query_one(recorded, &[&sha]).await?;
+    ensure!(row.try_get::<_, i64>("checks")? == 1, "the server forgot the check run that was begun at {sha}");
+    drop(administrator);
+    world.offshoot.restart().await?;
+    world.offshoot.ready(&branch, &sha).await?;
+    world.finish().await
+}

@@ -71,6 +71,17 @@ impl World {
         Ok(())
     }
 
+    /// Waits until GitHub was asked for something.
+    pub async fn asked(&self, method: &http::Method, path: &str) -> Result<()> {
+        let deadline = Instant::now() + LIMIT;
+        let is_it = |asked: &integration::github::LoggedRequest| asked.method == method && asked.path == path;
+        while !self.github.requests().iter().any(is_it) {
+            ensure!(Instant::now() < deadline, "nobody asked GitHub for {method} {path}");
+            sleep(POLL).await;
+        }
+        Ok(())
+    }
+
     /// A branch's document as the list shows it: without URLs, whatever its state.
     pub async fn listed(&self, branch: &BranchRef) -> Result<Value> {
         for state in ["", "&state=deleted"] {

@@ -66,28 +66,32 @@ pub enum Trouble {
 }
 
 impl Fault {
-    pub fn all() -> Vec<Self> {
+    /// Each of them once.
+    pub fn each() -> Vec<Self> {
         use Trouble::{
             Closed, Garbage, Internal, LostAnswers, NotFound, PrimaryLimit, SecondaryLimit, Silence,
         };
-        let mut all = vec![
-            Self::Kill,
+        let mut each = vec![
             Self::Kill,
             Self::LoseReplica,
             Self::Postgres(Ending::Fast),
             Self::Postgres(Ending::Immediate),
             Self::Postgres(Ending::Killed),
             Self::Sever,
-            Self::Sever,
+            Self::SeverMidStatement,
             Self::Stall,
             Self::FullDisk,
             Self::ClockJump,
         ];
-        all.extend([Self::SeverMidStatement; 4]);
         let troubles =
             [Internal, PrimaryLimit, SecondaryLimit, NotFound, Garbage, Closed, LostAnswers, Silence];
-        all.extend(troubles.map(Self::GitHub));
-        all
+        each.extend(troubles.map(Self::GitHub));
+        each
+    }
+
+    /// Whether it is felt long after its end: a request that is not answered is given up after 20 s.
+    pub fn outlasts_itself(self) -> bool {
+        self == Self::GitHub(Trouble::Silence)
     }
 }
 
@@ -155,9 +159,8 @@ pub struct Breaker<'a> {
 }
 
 impl Breaker<'_> {
-    /// Breaks something for a while; what mends itself, as a supervisor would, is mended when this returns.
-    pub async fn inject(&mut self, fault: Fault, rng: &mut StdRng) -> Result<Came> {
-        let while_it_lasts = Duration::from_millis(rng.random_range(300..2000));
+    /// Breaks something for a while, a stall for four times as long; what mends itself, as a supervisor would, is mended when this returns.
+    pub async fn inject(&mut self, fault: Fault, while_it_lasts: Duration, rng: &mut StdRng) -> Result<Came> {
         match fault {
             Fault::Kill => self.kill(while_it_lasts / 2, rng).await?,
             Fault::LoseReplica => self.lose_replica(rng)?,

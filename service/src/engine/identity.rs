@@ -79,6 +79,11 @@ impl Identity {
 /// The comment on a role, which has no more to say.
 pub(super) const ROLE_COMMENT: &str = r#"{"offshoot":1}"#;
 
+/// Whether a database of this name waits to become a branch's: nobody has a URL that leads there.
+pub(super) fn is_unpublished(name: &str) -> bool {
+    name.starts_with(INSTANCE_PREFIX)
+}
+
 /// Whether something of this name and comment was made by Offshoot. One that was killed while making it has left no comment.
 pub(super) fn is_ours(name: &str, comment: Option<&str>) -> bool {
     #[derive(Deserialize)]

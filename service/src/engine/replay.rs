@@ -12,6 +12,7 @@ use super::Engine;
 use super::error::{EngineError, is_passing};
 use super::failure::{ReplayError, Script, log_text};
 use super::ident::Literal;
+use super::identity::is_unpublished;
 use super::instance::Access;
 use super::roles::Login;
 use super::session::Session;
@@ -81,8 +82,9 @@ impl Engine {
         deadline: tokio::time::Instant,
     ) -> Result<Session<'_>, ReplayError> {
         let both = before_replays();
-        for may_make_way in [true, false] {
-            let begun = tokio::time::timeout(LOCK_WAIT, self.session_after(access, deadline, &both)).await;
+        let first = if is_unpublished(&access.database) { before_replays_of_spares() } else { both.clone() };
+        for (may_make_way, sql) in [(true, first), (false, both)] {
+            let begun = tokio::time::timeout(LOCK_WAIT, self.session_after(access, deadline, &sql)).await;
             match begun.ok().transpose()? {
                 Some((session, Ok(()))) => return Ok(session),
                 Some((session, Err(error))) if !is_awaited_in_vain(&error) => {
@@ -122,6 +124,11 @@ fn is_awaited_in_vain(error: &Error) -> bool {
 /// Brings a session that has begun to where a migration may run.
 pub(super) fn before_replays() -> String {
     format!("{TAKE_LOCK}; {CREATE_TABLE}")
+}
+
+/// The same in a spare, where nobody has Prisma's lock but a session that waits there for another replica: it is not waited for.
+pub(super) fn before_replays_of_spares() -> String {
+    format!("SET lock_timeout = '100ms'; {}; RESET lock_timeout", before_replays())
 }
 
 /// A migration that ran, and whose row does not say so yet.

@@ -1,7 +1,7 @@
 //! Sessions that wait in the spares which are next: to connect, and to read a catalogue for the first time, takes longer than a small migration.
 //!
 //! They are opened before any of a pull request's SQL has run in the database, and each serves one replay. Where there is none, as after a
-//! restart or on another replica, a replay connects.
+//! restart or on another replica, a replay connects, and ends those that wait for somebody else.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use super::Engine;
 use super::bookkeeping::Ledger;
 use super::error::EngineError;
 use super::instance::Access;
-use super::replay::before_replays;
+use super::replay::before_replays_of_spares;
 use super::roles::Login;
 use super::session::Session;
 
@@ -84,7 +84,8 @@ impl Engine {
         }
         let deadline = Instant::now() + PATIENCE;
         let login = self.login(access).await?;
-        let (session, begun) = self.session_after(access, deadline, &before_replays()).await?;
+        // Where another replica's session waits already, that is enough.
+        let (session, begun) = self.session_after(access, deadline, &before_replays_of_spares()).await?;
         begun.map_err(EngineError::refused(format!("begin a session in {:?}", access.database)))?;
         let ledger = self.ledger(access).await?;
         // What it reads first stays in its caches. What it says is asked again.

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::error::GithubError;
 use super::installations::Identity;
 use super::repository::RepositoryClient;
+use super::request::Written;
 
 /// A comment of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +83,6 @@ impl RepositoryClient {
             &[&id.to_string()],
             json!({"body": body}),
         );
-        self.send(ask.repeatable()).await.map(drop)
+        self.send(ask.repeatable()).await?.json::<Written>().map(drop)
     }
 }

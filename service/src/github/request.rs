@@ -11,6 +11,7 @@ use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use metrics::{counter, histogram};
 use octocrab::Octocrab;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tower::BoxError;
 use tracing::debug;
@@ -41,6 +42,14 @@ impl Answer {
             relation.contains("rel=\"next\"").then(|| address.trim().trim_start_matches('<'))
         })
     }
+}
+
+/// What GitHub answers when it wrote something down. It is read even where nothing in it is wanted: something on the way, too, may say 200, and
+/// what GitHub never heard would be taken for told.
+#[derive(Debug, Deserialize)]
+pub(super) struct Written {
+    #[serde(rename = "id")]
+    _id: i64,
 }
 
 /// What GitHub last said of the quota of its REST API.

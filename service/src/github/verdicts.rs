@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::error::GithubError;
 use super::repository::RepositoryClient;
+use super::request::Written;
 use crate::domain::failure::excerpt;
 use crate::domain::ids::Oid;
 use crate::domain::report::{Annotation, CHECK_NAME, CheckStatus, Conclusion, Verdict};
@@ -95,7 +96,7 @@ impl RepositoryClient {
         // A second one of the same context takes the first one's place.
         let ask =
             self.post("/repos/{owner}/{repo}/statuses/{sha}", &[verdict.sha.as_str()], body).repeatable();
-        self.send(ask).await.map(drop)
+        self.send(ask).await?.json::<Written>().map(drop)
     }
 
     /// Adds the annotations that found no room in the first request.
@@ -108,7 +109,7 @@ impl RepositoryClient {
 
     async fn patch_check_run(&self, id: i64, body: Value, repeatable: bool) -> Result<(), GithubError> {
         let ask = self.patch("/repos/{owner}/{repo}/check-runs/{id}", &[&id.to_string()], body);
-        self.send(if repeatable { ask.repeatable() } else { ask }).await.map(drop)
+        self.send(if repeatable { ask.repeatable() } else { ask }).await?.json::<Written>().map(drop)
     }
 }
 

@@ -231,7 +231,7 @@ async fn retry(tx: &deadpool_postgres::Transaction<'_>, id: PullId) -> Result<()
         if matches!(branch.state, BranchState::Failed | BranchState::Errored) {
             branches::request_reset(tx, branch.id).await?;
         }
-        reports::forget_check(tx, id, &branch.head_sha).await?;
+        reports::reopen_check(tx, id, &branch.head_sha).await?;
     }
     Ok(())
 }

@@ -128,7 +128,8 @@ impl Worker {
         Ok(reports::save_check(&client, id, &check).await?)
     }
 
-    /// Remembers a check run before it is begun: one whose answer is lost is looked for, and ends whatever becomes of its commit.
+    /// Remembers a check run before it is begun: one whose answer is lost is looked for, and ends whatever becomes of its commit. A crash of the
+    /// control database's server must not take that back.
     async fn note_beginning(
         &self,
         id: PullId,
@@ -139,7 +140,7 @@ impl Worker {
             return Ok(());
         }
         let check = Check { sha: verdict.sha.clone(), github_id: None, ended: false, digest: String::new() };
-        let client = self.store.client().await?;
+        let client = self.store.durable().client().await?;
         Ok(reports::save_check(&client, id, &check).await?)
     }
 

@@ -112,11 +112,16 @@ pub async fn save_check(client: &impl GenericClient, pull: PullId, check: &Check
     Ok(())
 }
 
-/// Forgets what a commit was told, so that the next report says it anew: its check was asked for again.
-pub async fn forget_check(client: &impl GenericClient, pull: PullId, sha: &Oid) -> Result<(), StoreError> {
-    query("forget a check", "delete from checks where repository = $1 and pull_request = $2 and sha = $3")
-        .execute(client, &[&pull.repository, &pull.number, &sha.as_str()])
-        .await?;
+/// Forgets what a commit was told, and no check run: its check was asked for again, so that the next report says it anew, and one whose commit is no
+/// longer the head has to end all the same.
+pub async fn reopen_check(client: &impl GenericClient, pull: PullId, sha: &Oid) -> Result<(), StoreError> {
+    query(
+        "reopen a check",
+        "update checks set ended = false, digest = '', updated_at = now()
+         where repository = $1 and pull_request = $2 and sha = $3",
+    )
+    .execute(client, &[&pull.repository, &pull.number, &sha.as_str()])
+    .await?;
     Ok(())
 }
 

@@ -42,6 +42,24 @@ async fn a_replay_and_its_verification_take_the_sessions_that_wait() {
     .await;
 }
 
+/// Another replica keeps sessions in the spare that this one is given, one of them with Prisma's lock: nobody waits for that.
+#[tokio::test]
+async fn what_waits_for_another_replica_keeps_nobody_waiting() {
+    on_each_server(async |engine| {
+        let (made, files) = spare(engine).await;
+        engine.warm_up(&made.access).await.unwrap();
+        let other = Engine { warm: crate::engine::warm::Warm::default(), ..engine.clone() };
+        let began = std::time::Instant::now();
+        other.warm_up(&made.access).await.unwrap_err();
+        let applied = other.replay(&made.access, &files[1..], &mut |_| {}).await.unwrap();
+        let took = began.elapsed();
+        assert!(took < std::time::Duration::from_secs(5), "Prisma's lock was waited for, for {took:?}");
+        assert_eq!(applied.len(), 1);
+        verify(&other.bookkeeping(&made.access).await.unwrap(), &Chain::of(&files)).unwrap();
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn what_no_longer_answers_is_opened_anew() {
     on_each_server(async |engine| {

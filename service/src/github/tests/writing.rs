@@ -63,6 +63,21 @@ async fn a_comment_that_was_deleted_is_missing() {
 }
 
 #[tokio::test]
+async fn what_github_did_not_answer_is_not_written() {
+    let page =
+        (StatusCode::OK, vec![("content-type", "text/html".to_owned())], b"<html>One moment</html>".to_vec());
+    let fake = Fake::start(move |seen| as_app(seen).unwrap_or_else(|| page.clone())).await;
+    let (app, token) = (shop(&fake.app()), shop(&fake.with_token()));
+    for told in [
+        app.update_check_run(33, &verdict(0)).await,
+        app.update_comment(9, "x").await,
+        token.create_status(&verdict(0)).await,
+    ] {
+        assert!(matches!(told, Err(GithubError::Unavailable { .. })), "{told:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_comment_that_is_refused_says_why() {
     let why = json!({"code": "unprocessable", "field": "data", "message": "Body is too long"});
     let body = json!({"message": "Validation Failed", "errors": [why]});

@@ -103,10 +103,14 @@ struct PutBack<'a> {
     run: Run,
 }
 
+/// A time of ours is one of the server's only where both clocks agree: what lies as far ahead of ours is due no later than that.
 enum Run {
     At(DateTime<Utc>),
     In(Duration),
 }
+
+/// What is due by a clock of ours that runs ahead is not asked for again at once.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Where the same work waits already, that row is the one to go on, and this one is done with.
 async fn put_back(
@@ -115,8 +119,11 @@ async fn put_back(
     PutBack { failures, note, run }: PutBack<'_>,
 ) -> Result<bool, StoreError> {
     let (run_at, run_in) = match run {
-        Run::At(time) => (Some(time), None),
-        Run::In(delay) => (None, Some(delay.as_secs_f64())),
+        Run::At(time) => {
+            let ahead = (time - Utc::now()).to_std().unwrap_or_default();
+            (Some(time), ahead.max(SOON))
+        }
+        Run::In(delay) => (None, delay),
     };
     let statement = query(
         "put a job back",
@@ -124,7 +131,7 @@ async fn put_back(
              state = case when twin.waits then 'done' else 'available' end,
              failures = failures + $4,
              last_error = coalesce($5, last_error),
-             run_at = coalesce($6, now() + make_interval(secs => $7)),
+             run_at = least($6, now() + make_interval(secs => $7)),
              worker = null,
              lease_until = null,
              finished_at = case when twin.waits then now() end
@@ -138,7 +145,7 @@ async fn put_back(
          where id = $1 and worker = $2 and attempt = $3 and state = 'running'",
     );
     let parameters: Parameters<'_> =
-        &[&lease.id, &lease.worker, &lease.attempt, &failures, &note, &run_at, &run_in];
+        &[&lease.id, &lease.worker, &lease.attempt, &failures, &note, &run_at, &run_in.as_secs_f64()];
     Ok(until_alone(client, statement, parameters).await? > 0)
 }
 
