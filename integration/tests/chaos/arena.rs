@@ -18,6 +18,10 @@ use super::score::Score;
 use crate::storm::ended;
 
 const REPLICAS: usize = 2;
+/// Enough disk for a server, its WAL, and the layers and spares that are kept whatever is open: unless it is filled, nobody waits for room.
+const MEGABYTES: u64 = 500;
+/// Enough for a pull request's database, and the layer that it may bring to its base.
+const MEGABYTES_FOR_EACH: u64 = 20;
 const SENDERS: usize = 8;
 /// A measurement of cloning is under way a moment after each start, so that what it makes is met by every fault.
 const CALIBRATE_AFTER: &str = "OFFSHOOT_CALIBRATE_AFTER";
@@ -44,7 +48,8 @@ impl Arena {
     pub async fn open(size: Size, disorder: Disorder, seed: u64) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix("offshoot-chaos-").tempdir()?;
         open_to_all(directory.path())?;
-        let disk = Disk::mount(directory.path(), size.pulls);
+        let megabytes = MEGABYTES + MEGABYTES_FOR_EACH * u64::try_from(size.pulls)?;
+        let disk = Disk::mount(directory.path(), megabytes);
         let disk = disk.inspect_err(|error| println!("the disk will not be filled: {error:#}")).ok();
         let of_server = match &disk {
             Some(disk) => disk.server(),

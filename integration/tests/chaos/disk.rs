@@ -8,10 +8,6 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use nix::unistd::geteuid;
 
-/// Enough for a server, its WAL, and the layers and spares that are kept whatever is open.
-const MEGABYTES: u64 = 500;
-/// Enough for a pull request's database, and the layer that it may bring to its base.
-const MEGABYTES_FOR_EACH: u64 = 20;
 const BLOCK: usize = 1 << 20;
 
 /// Mounted until it is dropped.
@@ -21,14 +17,12 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Makes one below a directory, for so many pull requests, and mounts it; says why not where that cannot be done. Unless it is filled,
-    /// nobody waits for room on it.
-    pub fn mount(directory: &Path, pulls: usize) -> Result<Self> {
+    /// Makes one below a directory and mounts it; says why not where that cannot be done.
+    pub fn mount(directory: &Path, megabytes: u64) -> Result<Self> {
         if !geteuid().is_root() {
             bail!("only root can mount a file system to fill");
         }
         let (image, mount) = (directory.join("disk.img"), directory.join("disk"));
-        let megabytes = MEGABYTES + MEGABYTES_FOR_EACH * u64::try_from(pulls)?;
         File::create(&image)?.set_len(megabytes << 20)?;
         fs::create_dir(&mount)?;
         let (image, target) = (image.to_string_lossy(), mount.to_string_lossy());

@@ -10,6 +10,7 @@ use crate::chaos::disk::Disk;
 use crate::shop::{SHOP, column, migration};
 use crate::world::World;
 
+const DISK_MEGABYTES: u64 = 700;
 const FLOOR_MEGABYTES: u64 = 100;
 
 /// Some 30 MB, so that a dozen branches fill the disk.
@@ -27,7 +28,7 @@ fn free_megabytes(disk: &Disk) -> Result<u64> {
 #[ignore = "wants root, to mount a disk"]
 async fn a_disk_that_fills_up_stops_new_work_before_postgres() -> Result<()> {
     let directory = tempfile::tempdir()?;
-    let disk = Disk::mount(directory.path())?;
+    let disk = Disk::mount(directory.path(), DISK_MEGABYTES)?;
     let server = LocalServer::create(&disk.server()).await?;
     let world = World::start_with(|options| {
         options.server = Server::At(server.url());
