@@ -5,8 +5,7 @@ use super::roles::READERS;
 
 /// SQL for an administrator's session in the clone, with `search_path` fixed: afterwards nothing there speaks of the layer's owner.
 ///
-/// `REASSIGN OWNED` leaves default privileges, policies for the role and grants on other people's objects alone, and `DROP OWNED`
-/// then removes them, so that the layer's owner can be dropped one day: they are made anew for the new owner in between.
+/// Owners, access lists, default privileges and policies are rewritten where they are kept, so that the layer's owner can be dropped one day.
 pub(super) fn sql(from: &Ident, to: &Ident) -> String {
     let body = include_str!("takeover.sql");
     let body = body.replace("$FROM", &Literal(from.as_str()).to_string());

@@ -9,6 +9,12 @@ DECLARE
     old_role constant oid := (SELECT oid FROM pg_authid WHERE rolname = old_name);
     new_role constant oid := (SELECT oid FROM pg_authid WHERE rolname = new_name);
     here constant oid := (SELECT oid FROM pg_database WHERE datname = current_database());
+    -- The catalogues in which something is the old role's, or speaks of it.
+    concerned constant oid[] := ARRAY(
+        SELECT DISTINCT classid FROM pg_shdepend
+        WHERE dbid = here AND refclassid = 'pg_authid'::regclass AND refobjid = old_role
+    );
+    settled oid[] := ARRAY['pg_policy'::regclass];
     item record;
 BEGIN
     -- Names that an access list writes without quotes.
@@ -18,35 +24,31 @@ BEGIN
 
     FOR item IN
         SELECT * FROM (VALUES
-            -- What dependencies name, where the owner and the access list are kept.
-            ('pg_class', 'pg_class', 'relowner', 'relacl'),
-            ('pg_class', 'pg_attribute', NULL, 'attacl'),
+            -- What dependencies name, and where the owner and the access list are kept.
+            ('{pg_class}'::regclass[], 'pg_class', 'relowner', 'relacl'),
+            ('{pg_class}', 'pg_attribute', NULL, 'attacl'),
             -- Each table has a type that no dependency names.
-            ('pg_class', 'pg_type', 'typowner', 'typacl'),
-            ('pg_type', 'pg_type', 'typowner', 'typacl'),
-            ('pg_namespace', 'pg_namespace', 'nspowner', 'nspacl'),
-            ('pg_proc', 'pg_proc', 'proowner', 'proacl'),
-            ('pg_default_acl', 'pg_default_acl', 'defaclrole', 'defaclacl'),
-            ('pg_largeobject', 'pg_largeobject_metadata', 'lomowner', 'lomacl'),
-            ('pg_language', 'pg_language', 'lanowner', 'lanacl'),
-            ('pg_foreign_data_wrapper', 'pg_foreign_data_wrapper', 'fdwowner', 'fdwacl'),
-            ('pg_foreign_server', 'pg_foreign_server', 'srvowner', 'srvacl'),
-            ('pg_user_mapping', 'pg_user_mapping', 'umuser', NULL),
-            ('pg_operator', 'pg_operator', 'oprowner', NULL),
-            ('pg_opclass', 'pg_opclass', 'opcowner', NULL),
-            ('pg_opfamily', 'pg_opfamily', 'opfowner', NULL),
-            ('pg_collation', 'pg_collation', 'collowner', NULL),
-            ('pg_conversion', 'pg_conversion', 'conowner', NULL),
-            ('pg_statistic_ext', 'pg_statistic_ext', 'stxowner', NULL),
-            ('pg_ts_config', 'pg_ts_config', 'cfgowner', NULL),
-            ('pg_ts_dict', 'pg_ts_dict', 'dictowner', NULL),
-            ('pg_extension', 'pg_extension', 'extowner', NULL),
-            ('pg_publication', 'pg_publication', 'pubowner', NULL)
+            ('{pg_class,pg_type}', 'pg_type', 'typowner', 'typacl'),
+            ('{pg_namespace}', 'pg_namespace', 'nspowner', 'nspacl'),
+            ('{pg_proc}', 'pg_proc', 'proowner', 'proacl'),
+            ('{pg_default_acl}', 'pg_default_acl', 'defaclrole', 'defaclacl'),
+            ('{pg_largeobject}', 'pg_largeobject_metadata', 'lomowner', 'lomacl'),
+            ('{pg_language}', 'pg_language', 'lanowner', 'lanacl'),
+            ('{pg_foreign_data_wrapper}', 'pg_foreign_data_wrapper', 'fdwowner', 'fdwacl'),
+            ('{pg_foreign_server}', 'pg_foreign_server', 'srvowner', 'srvacl'),
+            ('{pg_user_mapping}', 'pg_user_mapping', 'umuser', NULL),
+            ('{pg_operator}', 'pg_operator', 'oprowner', NULL),
+            ('{pg_opclass}', 'pg_opclass', 'opcowner', NULL),
+            ('{pg_opfamily}', 'pg_opfamily', 'opfowner', NULL),
+            ('{pg_collation}', 'pg_collation', 'collowner', NULL),
+            ('{pg_conversion}', 'pg_conversion', 'conowner', NULL),
+            ('{pg_statistic_ext}', 'pg_statistic_ext', 'stxowner', NULL),
+            ('{pg_ts_config}', 'pg_ts_config', 'cfgowner', NULL),
+            ('{pg_ts_dict}', 'pg_ts_dict', 'dictowner', NULL),
+            ('{pg_extension}', 'pg_extension', 'extowner', NULL),
+            ('{pg_publication}', 'pg_publication', 'pubowner', NULL)
         ) AS kept (named, catalogue, owner, access)
-        WHERE to_regclass('pg_catalog.' || named) IN (
-            SELECT classid FROM pg_shdepend
-            WHERE dbid = here AND refclassid = 'pg_authid'::regclass AND refobjid = old_role AND deptype IN ('o', 'a')
-        )
+        WHERE named::oid[] && concerned
     LOOP
         IF item.access IS NOT NULL THEN
             -- Few lists are alike for many objects: each is written once.
@@ -70,15 +72,13 @@ BEGIN
             EXECUTE format('UPDATE pg_catalog.%I SET %2$I = $2 WHERE %2$I = $1', item.catalogue, item.owner)
             USING old_role, new_role;
         END IF;
-        UPDATE pg_shdepend SET refobjid = new_role
-        WHERE dbid = here AND refclassid = 'pg_authid'::regclass AND refobjid = old_role AND deptype IN ('o', 'a')
-            AND classid = to_regclass('pg_catalog.' || item.named);
+        settled := settled || item.named::oid[];
     END LOOP;
 
     UPDATE pg_policy SET polroles = array_replace(polroles, old_role, new_role) WHERE old_role = ANY (polroles);
     UPDATE pg_shdepend SET refobjid = new_role
-    WHERE dbid = here AND refclassid = 'pg_authid'::regclass AND refobjid = old_role AND deptype = 'r'
-        AND classid = 'pg_policy'::regclass;
+    WHERE dbid = here AND refclassid = 'pg_authid'::regclass AND refobjid = old_role AND deptype IN ('o', 'a', 'r')
+        AND classid = ANY (settled);
 
     IF EXISTS (SELECT FROM pg_shdepend
                WHERE dbid = here AND refclassid = 'pg_authid'::regclass AND refobjid = old_role) THEN
