@@ -169,7 +169,7 @@ impl Service {
             app,
             webhook::router(WebhookState::new(servers.store.clone(), listener.clone(), secrets)),
         );
-        let scheduler = schedule::start(&servers.store).await?;
+        let scheduler = schedule::start(&servers.store, &shutdown).await?;
         let mut tasks = tokio::task::JoinSet::new();
         let serving = web::serve(socket, router, shutdown.clone());
         tasks.spawn(async {

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use tokio_cron_scheduler::{Job as Tick, JobScheduler};
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::job::Job;
 use crate::store::{Store, jobs};
@@ -14,15 +15,16 @@ const SCHEDULE: [(&str, Job); 4] = [
     ("30 20 * * * *", Job::CheckLayer),
 ];
 
-/// Starts ticking; stops when the scheduler is shut down.
-pub async fn start(store: &Store) -> anyhow::Result<JobScheduler> {
+/// Starts ticking; stops when the scheduler is shut down. A tick that the end of the service overtakes is left to the
+/// next one.
+pub async fn start(store: &Store, shutdown: &CancellationToken) -> anyhow::Result<JobScheduler> {
     let scheduler = JobScheduler::new().await.context("making the scheduler")?;
     for (cron, job) in SCHEDULE {
-        let store = store.clone();
+        let (store, shutdown) = (store.clone(), shutdown.clone());
         let tick = Tick::new_async(cron, move |_, _| {
-            let (store, job) = (store.clone(), job.clone());
+            let (store, shutdown, job) = (store.clone(), shutdown.clone(), job.clone());
             Box::pin(async move {
-                if let Err(error) = enqueue(&store, &job).await {
+                if let Some(Err(error)) = shutdown.run_until_cancelled(enqueue(&store, &job)).await {
                     tracing::warn!(%job, %error, "a scheduled job could not be enqueued; the next tick tries again");
                 }
             })
