@@ -4,11 +4,11 @@ mod objects;
 #[cfg(test)]
 mod tests;
 
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::Deserialize;
 
 use objects::{
-    CheckPayload, CommentPayload, InstallationPayload, PullPayload, PushPayload, RepositoryPayload,
+    AnyPayload, CheckPayload, CommentPayload, InstallationPayload, PullPayload, PushPayload,
+    RepositoryPayload,
 };
 
 use crate::domain::github_json;
@@ -65,14 +65,10 @@ pub enum Told {
 
 /// Reads what a delivery asks for. Events that ask for nothing are not looked into.
 pub fn read(event: &str, body: &[u8]) -> Result<Received, Malformed> {
-    let value: Value = parse(event, body)?;
-    if !value.is_object() {
-        return Err(malformed(event, "it is no JSON object"));
-    }
-    let action = value.get("action").and_then(Value::as_str).filter(|action| is_plain(action));
-    let action = action.map(str::to_owned);
-    let repository = read_repository(&value);
-    let asked = asked(event, action.as_deref(), &value)?;
+    let payload: AnyPayload<'_> = parse(event, body)?;
+    let action = payload.action().filter(|action| is_plain(action));
+    let repository = payload.repository();
+    let asked = asked(event, action.as_deref(), body)?;
     let (subject, outcome) = match &asked {
         Asked::Job(job @ Job::ReconcilePull(_)) => (Some(job.subject()), None),
         Asked::Job(job) => (None, Some(format!("asked for {job}"))),
@@ -87,13 +83,12 @@ pub fn read(event: &str, body: &[u8]) -> Result<Received, Malformed> {
 
 /// Reads what a stored delivery told of a pull request.
 pub fn told(event: &str, body: &[u8]) -> Result<Told, Malformed> {
-    let value: Value = parse(event, body)?;
     Ok(match event {
-        "pull_request" => read_pull(event, &value)?,
+        "pull_request" => read_pull(event, body)?,
         "check_run" | "check_suite" => {
-            Told::Rerequested { sha: typed::<CheckPayload>(event, &value)?.sha(event)? }
+            Told::Rerequested { sha: parse::<CheckPayload>(event, body)?.sha(event)? }
         }
-        "issue_comment" => told_by_comment(event, &typed(event, &value)?)?,
+        "issue_comment" => told_by_comment(event, &parse(event, body)?)?,
         _ => Told::Nothing,
     })
 }
@@ -112,25 +107,25 @@ enum Asked {
     Nothing(&'static str),
 }
 
-fn asked(event: &str, action: Option<&str>, value: &Value) -> Result<Asked, Malformed> {
+fn asked(event: &str, action: Option<&str>, body: &[u8]) -> Result<Asked, Malformed> {
     Ok(match event {
-        "pull_request" => match read_pull(event, value)? {
+        "pull_request" => match read_pull(event, body)? {
             Told::Pull { pull, .. } => Asked::Job(Job::ReconcilePull(pull.id)),
             _ => Asked::Nothing("it tells of no pull request"),
         },
-        "push" => asked_by_push(event, value)?,
+        "push" => asked_by_push(event, body)?,
         "issue_comment" => {
-            let payload = typed(event, value)?;
+            let payload = parse(event, body)?;
             told_by_comment(event, &payload)?;
             asked_by_comment(action, &payload)
         }
-        "check_run" | "check_suite" if action == Some("rerequested") => asked_by_check(event, value)?,
+        "check_run" | "check_suite" if action == Some("rerequested") => asked_by_check(event, body)?,
         "repository" => {
-            let payload: RepositoryPayload = typed(event, value)?;
+            let payload: RepositoryPayload = parse(event, body)?;
             Asked::Job(Job::SyncRepository(payload.repository.id))
         }
         "installation" | "installation_repositories" => {
-            let payload: InstallationPayload = typed(event, value)?;
+            let payload: InstallationPayload = parse(event, body)?;
             Asked::Job(Job::SyncInstallation(payload.installation.id))
         }
         "ping" => Asked::Nothing("a ping"),
@@ -138,8 +133,8 @@ fn asked(event: &str, action: Option<&str>, value: &Value) -> Result<Asked, Malf
     })
 }
 
-fn asked_by_push(event: &str, value: &Value) -> Result<Asked, Malformed> {
-    let push: PushPayload = typed(event, value)?;
+fn asked_by_push(event: &str, body: &[u8]) -> Result<Asked, Malformed> {
+    let push: PushPayload = parse(event, body)?;
     if !push.git_ref.starts_with("refs/heads/") {
         return Ok(Asked::Nothing("a push to no branch"));
     }
@@ -184,8 +179,8 @@ fn asked_by_comment(action: Option<&str>, payload: &CommentPayload) -> Asked {
 
 /// GitHub names no pull request where the head is in a fork; the check run's own note does, and all of the repository's pull
 /// requests are looked at where neither does.
-fn asked_by_check(event: &str, value: &Value) -> Result<Asked, Malformed> {
-    let payload: CheckPayload = typed(event, value)?;
+fn asked_by_check(event: &str, body: &[u8]) -> Result<Asked, Malformed> {
+    let payload: CheckPayload = parse(event, body)?;
     payload.sha(event)?;
     if payload.check_run.as_ref().is_some_and(|run| run.name != CHECK_NAME) {
         return Ok(Asked::Nothing("another check's run"));
@@ -197,8 +192,8 @@ fn asked_by_check(event: &str, value: &Value) -> Result<Asked, Malformed> {
     Ok(Asked::Job(noted.or(listed).map_or(Job::SyncRepository(repository), Job::ReconcilePull)))
 }
 
-fn read_pull(event: &str, value: &Value) -> Result<Told, Malformed> {
-    let payload: PullPayload = typed(event, value)?;
+fn read_pull(event: &str, body: &[u8]) -> Result<Told, Malformed> {
+    let payload: PullPayload = parse(event, body)?;
     let installation = payload.installation.map(|installation| installation.id);
     let facts = github_json::repository(&payload.repository, installation);
     let facts = facts.map_err(|error| malformed(event, error))?;
@@ -223,19 +218,13 @@ fn read_pull(event: &str, value: &Value) -> Result<Told, Malformed> {
     Ok(Told::Pull { action, pull, facts })
 }
 
-/// The repository, where the body has one as repositories are described.
-fn read_repository(value: &Value) -> Option<RepositoryFacts> {
-    let object = serde_json::from_value(value.get("repository")?.clone()).ok()?;
-    let installation = value.pointer("/installation/id").and_then(Value::as_i64);
-    github_json::repository(&object, installation).ok()
-}
-
-fn parse(event: &str, body: &[u8]) -> Result<Value, Malformed> {
-    serde_json::from_slice(body).map_err(|error| malformed(event, error))
-}
-
-fn typed<T: DeserializeOwned>(event: &str, value: &Value) -> Result<T, Malformed> {
-    T::deserialize(value).map_err(|error| malformed(event, error))
+/// Reads only what is asked for of a body, which may be 25 MB: the rest is passed over without being taken apart.
+fn parse<'b, T: Deserialize<'b>>(event: &str, body: &'b [u8]) -> Result<T, Malformed> {
+    let text = std::str::from_utf8(body).map_err(|error| malformed(event, error))?;
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(malformed(event, "it is no JSON object"));
+    }
+    serde_json::from_str(text).map_err(|error| malformed(event, error))
 }
 
 fn malformed(event: &str, why: impl std::fmt::Display) -> Malformed {

@@ -2,12 +2,44 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use super::{Malformed, malformed};
-use crate::domain::github_json::{PullObject, RepositoryObject, UserObject};
+use crate::domain::github_json::{self, PullObject, RepositoryObject, UserObject};
 use crate::domain::ids::Oid;
 use crate::domain::pull::{Word, approval_asked};
 use crate::domain::report::COMMENT_MARKER;
+use crate::domain::repository::RepositoryFacts;
+
+/// What any event's may have, in whatever form.
+#[derive(Debug, Deserialize)]
+pub(super) struct AnyPayload<'b> {
+    #[serde(borrow)]
+    action: Option<&'b RawValue>,
+    #[serde(borrow)]
+    repository: Option<&'b RawValue>,
+    #[serde(borrow)]
+    installation: Option<&'b RawValue>,
+}
+
+impl AnyPayload<'_> {
+    pub(super) fn action(&self) -> Option<String> {
+        read(self.action)
+    }
+
+    /// The repository, where the body has one as repositories are described.
+    pub(super) fn repository(&self) -> Option<RepositoryFacts> {
+        let installation = read::<InstallationObject>(self.installation);
+        let id = installation.map(|installation| installation.id);
+        github_json::repository(&read(self.repository)?, id).ok()
+    }
+}
+
+/// A part that has the form looked for.
+fn read<T: DeserializeOwned>(part: Option<&RawValue>) -> Option<T> {
+    serde_json::from_str(part?.get()).ok()
+}
 
 #[derive(Debug, Deserialize)]
 pub(super) struct InstallationObject {
