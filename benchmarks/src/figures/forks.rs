@@ -15,8 +15,12 @@ use crate::results::{Measured, Series, Unit};
 use crate::site::{Opened, Plan, Site, milliseconds};
 
 const WARM: &str = "a fork over HTTP, warm";
+const HTTP: &str = "HTTP alone: `GET /healthz`";
+const UPDATE: &str = "an `UPDATE` of one row on an open connection";
 const AT_ONCE: &str = "forks over HTTP, 64 at once";
 const BARE: &str = "bare `CREATE DATABASE`, 64 at once";
+const ONE_ROW: &str = "set synchronous_commit = off; create schema rival; \
+                       create table rival.one_row (id int primary key, at timestamptz); insert into rival.one_row values (1)";
 /// Between two warm ones, when the pool is full again: time for the server to write what it has to.
 const PAUSE: Duration = Duration::from_millis(150);
 
@@ -24,7 +28,8 @@ pub const FIGURE: Figure = Figure {
     name: "forks",
     title: "Forks for test runs",
     method: "A ready branch and its own small pool of forks, begun by a first fork. A warm fork is one `POST …/branch/forks` to its answer with a \
-             URL, when the pool is full and the one before is deleted. Then 64 such calls at once, beside 64 sessions that \
+             URL, when the pool is full and the one before is deleted. What it cannot do without is measured beside it, as rarely: a call \
+             over HTTP that does nothing, and one row updated without waiting for the disk. Then 64 such calls at once, beside 64 sessions that \
              make one database each from the same template at once.",
     measure,
     claims,
@@ -45,13 +50,23 @@ fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
         // A URL that leads nowhere would be fast too.
         drop(connect(first.url()?).await.context("connect to a fork")?);
         forks.delete(&first).await?;
-        let mut warm = Series::of_ms(WARM);
+        let [mut warm, mut http, mut update] = [WARM, HTTP, UPDATE].map(Series::of_ms);
+        let row = site.server.connect("postgres").await?;
+        row.batch_execute(ONE_ROW).await?;
+        let statement = row.prepare("update rival.one_row set at = now() where id = 1").await?;
         for _ in 0..bench.runs(100, 5) {
             site.settle().await?;
             tokio::time::sleep(PAUSE).await;
             let fork = forks.make().await?.context("a fork is refused")?;
             warm.push(fork.elapsed_ms);
             forks.delete(&fork).await?;
+            site.settle().await?;
+            tokio::time::sleep(PAUSE).await;
+            http.push(forks.health().await?);
+            tokio::time::sleep(PAUSE).await;
+            let began = Instant::now();
+            row.execute(&statement, &[]).await?;
+            update.push(milliseconds(began.elapsed()));
         }
         let template = site.server.template().await?;
         let [mut ours, mut bare] = [AT_ONCE, BARE].map(|name| Series::new(name, Unit::PerSecond));
@@ -67,7 +82,7 @@ fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
             );
         }
         site.finish().await;
-        Ok(Outcome::Measured(vec![warm, ours, bare]))
+        Ok(Outcome::Measured(vec![warm, http, update, ours, bare]))
     }
     .boxed()
 }
@@ -109,6 +124,14 @@ impl<'s> Forks<'s> {
         }
         ensure!(status == 201, "a fork was answered {status}: {}", String::from_utf8_lossy(&body));
         Ok(Some(Fork { elapsed_ms, document: serde_json::from_slice(&body)? }))
+    }
+
+    /// The milliseconds of a call that asks nothing of anything.
+    async fn health(&self) -> Result<f64> {
+        let began = Instant::now();
+        let response = self.http.get(format!("{}/healthz", self.site.offshoot.url())).send().await?;
+        ensure!(response.bytes().await?.len() == 3, "the service is not well");
+        Ok(milliseconds(began.elapsed()))
     }
 
     async fn delete(&self, fork: &Fork) -> Result<()> {

@@ -54,10 +54,13 @@ impl ForkSession<'_> {
     /// Makes the fork that was begun. Nobody gets in before it is done; what is left of one that failed is for whoever drops it.
     pub async fn make(&self, spec: &ForkSpec<'_>) -> Result<(), EngineError> {
         let refused = || EngineError::refused(format!("create the fork {}", spec.name));
-        self.client.batch_execute(&role(spec, &self.engine.limits)).await.map_err(refused())?;
+        // CREATE DATABASE waits for the disk in any case, and what was committed before it lasts with it.
+        let role = format!("SET LOCAL synchronous_commit = off; {}", role(spec, &self.engine.limits));
+        self.client.batch_execute(&role).await.map_err(refused())?;
         let template = &spec.snapshot.database;
         self.engine.clone_database(&self.client, spec.name, template).await?;
-        self.client.batch_execute(&(admit(spec) + &unlock(spec.name))).await.map_err(refused())
+        let admit = [self.engine.lasting_later(), &admit(spec), &unlock(spec.name)].concat();
+        self.client.batch_execute(&admit).await.map_err(refused())
     }
 }
 
