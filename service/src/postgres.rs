@@ -19,6 +19,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const POOL_WAIT: Duration = Duration::from_secs(15);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
 const DEFAULT_PORT: u16 = 5432;
+/// Sessions that a pool keeps however quiet it is, so that what comes next need not connect first.
+const KEPT: usize = 4;
+/// After this long without use, a session beyond those is one that only a burst needed.
+const IDLE: Duration = Duration::from_secs(20);
 
 /// Why there is no connection. None of these repeats the URL.
 #[derive(Debug, thiserror::Error)]
@@ -169,6 +173,21 @@ pub async fn connect(url: &Secret) -> Result<Client, ConnectError> {
 /// A pool of at most `size` sessions. Nothing is connected yet: a server that is down is found at the first use.
 pub fn pool(url: &Secret, size: usize) -> Result<Pool, ConnectError> {
     Ok(Endpoint::parse(url)?.pool(size))
+}
+
+/// Ends the sessions that a burst left in a pool, with their buffers here and their plans on the server.
+pub fn shed_idle(pool: &Pool) {
+    shed(pool, IDLE);
+}
+
+pub(crate) fn shed(pool: &Pool, idle: Duration) {
+    // Those that were used longest ago come first.
+    let mut surplus = pool.status().available.saturating_sub(KEPT);
+    pool.retain(|_, metrics| {
+        let ends = surplus > 0 && metrics.last_used() >= idle;
+        surplus -= usize::from(ends);
+        !ends
+    });
 }
 
 /// Undoes a URL's percent-encoding; what is not valid encoding stays as it is.

@@ -34,6 +34,8 @@ const GUARD_ROUND: Duration = Duration::from_secs(2);
 const TEND_EVERY: Duration = Duration::from_secs(30);
 /// How often the branch server's disk is looked at: more often than a look is trusted.
 const DISK_ROUND: Duration = Duration::from_secs(3);
+/// How often idle sessions are looked for.
+const SHED_ROUND: Duration = Duration::from_secs(5);
 /// Sessions for administration on the branch server.
 const ENGINE_POOL: usize = 16;
 /// Jobs at once that nobody waits for.
@@ -185,6 +187,7 @@ impl Service {
             Ok(())
         });
         tasks.spawn(guard(servers.engine.clone(), shutdown.clone()));
+        tasks.spawn(shed_idle_sessions(servers.store.clone(), servers.engine.clone(), shutdown.clone()));
         tasks.spawn(watch_disk(servers.store.clone(), servers.engine.clone(), shutdown.clone()));
         let client = servers.store.client().await?;
         // What was missed while nothing ran.
@@ -290,6 +293,15 @@ async fn watch_disk(store: Store, engine: Engine, shutdown: CancellationToken) -
             tracing::debug!(%error, "nobody could be asked to make room");
         }
     }
+}
+
+/// Gives back what a burst needed and nobody has used since.
+async fn shed_idle_sessions(store: Store, engine: Engine, shutdown: CancellationToken) -> anyhow::Result<()> {
+    while shutdown.run_until_cancelled(tokio::time::sleep(SHED_ROUND)).await.is_some() {
+        store.shed_idle_sessions();
+        engine.shed_idle_sessions();
+    }
+    Ok(())
 }
 
 /// Holds the branches to their limits. Any number of replicas may do so at once.

@@ -51,7 +51,7 @@ pub use replay::Step;
 pub use server::Server;
 
 use crate::domain::room::Floor;
-use crate::postgres::Endpoint;
+use crate::postgres::{self, Endpoint};
 use crate::secret::Secret;
 
 /// No setting of a branch's role or SQL in it can name what an administrator's session there means.
@@ -192,6 +192,11 @@ impl Engine {
     /// Ends the administrator's sessions, so that the server can stop without cutting them off.
     pub fn end_sessions(&self) {
         self.pool.close();
+    }
+
+    /// Ends the administrator's sessions that a burst left.
+    pub fn shed_idle_sessions(&self) {
+        postgres::shed_idle(&self.pool);
     }
 
     /// Begins SQL whose effect is recorded in the control database afterwards. Where both share a server they share its log, and the record makes

@@ -40,7 +40,7 @@ pub use error::StoreError;
 pub use listener::{Event, Listener};
 pub use page::{Page, PageRequest};
 
-use crate::postgres::{ConnectError, Endpoint};
+use crate::postgres::{self, ConnectError, Endpoint};
 use crate::secret::{Secret, Vault};
 
 /// Sessions that the whole process shares; each is held for the length of a statement or a short transaction.
@@ -104,6 +104,12 @@ impl Store {
     pub fn end_sessions(&self) {
         self.pool.close();
         self.working.close();
+    }
+
+    /// Ends the sessions that a burst left.
+    pub fn shed_idle_sessions(&self) {
+        postgres::shed_idle(&self.pool);
+        postgres::shed_idle(&self.working);
     }
 
     /// A session from the pool.

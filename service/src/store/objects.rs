@@ -18,7 +18,7 @@ use crate::domain::ids::Oid;
 use crate::domain::tree::Tree;
 
 /// Bytes of memory for blobs, and as many for trees: some dozens of chains of some hundred migrations.
-const MEMORY: u64 = 6 << 20;
+const MEMORY: u64 = 3 << 20;
 /// How long writing them to the database waits: what is read here, a branch is made of, and that is more urgent.
 const WRITE_AFTER: Duration = Duration::from_millis(250);
 /// How many objects the memory is laid out for.

@@ -1,6 +1,7 @@
 //! The families of tables that need few words, and what holds for the store as a whole.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 
@@ -37,6 +38,18 @@ async fn a_server_that_is_away_is_transient() {
     let store = Store::connect(&url, Vault::new(&Vault::generate_key()).unwrap()).unwrap();
     assert!(store.client().await.unwrap_err().is_transient());
     assert!(store.schema_is_current().await.unwrap_err().is_transient());
+}
+
+#[tokio::test]
+async fn of_a_burst_s_sessions_a_few_stay() {
+    let test = TestStore::new().await;
+    let pool = &test.store.pool;
+    drop(futures_util::future::try_join_all((0..9).map(|_| test.store.client())).await.unwrap());
+    postgres::shed(pool, Duration::from_secs(600));
+    assert_eq!(pool.status().size, 9, "they were used just now");
+    postgres::shed(pool, Duration::ZERO);
+    assert_eq!(pool.status().size, 4);
+    assert!(test.store.client().await.is_ok());
 }
 
 #[tokio::test]
