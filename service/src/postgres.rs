@@ -1,5 +1,6 @@
 //! Connections to PostgreSQL, made the same way by the store and the engine.
 
+mod bounded;
 mod notifications;
 mod tls;
 
@@ -33,6 +34,12 @@ pub enum ConnectError {
     InvalidUrl(String),
     #[error("the certificates in {path} cannot be used: {why}", path = path.display())]
     Certificates { path: PathBuf, why: String },
+    #[error("cannot reach PostgreSQL at {server}")]
+    Unreachable {
+        server: String,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("cannot connect to PostgreSQL at {server}")]
     Refused {
         server: String,
@@ -132,11 +139,8 @@ impl Endpoint {
     /// A session of its own. It ends when the client is dropped.
     pub async fn connect(&self) -> Result<Client, ConnectError> {
         let refused = |source| ConnectError::Refused { server: self.address(), source };
-        let (client, mut connection) = self.config.connect(self.tls.clone()).await.map_err(refused)?;
-        // Polled by message, because the connection's own driver logs notices, and those are a pull request's text.
-        tokio::spawn(async move {
-            while let Some(Ok(_)) = std::future::poll_fn(|context| connection.poll_message(context)).await {}
-        });
+        let (client, connection) = self.config.connect(self.tls.clone()).await.map_err(refused)?;
+        bounded::drive(connection);
         Ok(client)
     }
 

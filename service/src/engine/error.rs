@@ -80,7 +80,8 @@ impl EngineError {
             Self::Connect(ConnectError::Refused { source, .. }) | Self::Refused { source, .. } => {
                 kind_of(source)
             }
-            Self::Pool { .. }
+            Self::Connect(ConnectError::Unreachable { .. })
+            | Self::Pool { .. }
             | Self::Lost { .. }
             | Self::UsedUp { .. }
             | Self::TimedOut { .. }

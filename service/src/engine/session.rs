@@ -87,7 +87,7 @@ impl Engine {
     pub(super) async fn connect_as(&self, access: &Access, options: &str) -> Result<Client, EngineError> {
         let endpoint = self.administrator.with_database(&access.database);
         let endpoint = endpoint.with_credentials(&access.role, &access.password).with_options(options);
-        match endpoint.connect().await {
+        match endpoint.connect_bounded().await {
             Err(ConnectError::Refused { source, server }) => match source.code() {
                 Some(code)
                     if *code == SqlState::TOO_MANY_CONNECTIONS && self.is_at_its_limit(access).await? =>
@@ -96,7 +96,7 @@ impl Engine {
                 }
                 Some(code) if may_be_own_doing(code) => {
                     self.make_way(access, code).await?;
-                    Ok(endpoint.connect().await?)
+                    Ok(endpoint.connect_bounded().await?)
                 }
                 _ => Err(ConnectError::Refused { source, server }.into()),
             },
@@ -110,7 +110,7 @@ impl Engine {
         let alone = Access { password: Secret::generate(), ..access.clone() };
         self.restore_login(&alone).await?;
         self.end_sessions_of(access).await?;
-        let connected = endpoint.with_credentials(&alone.role, &alone.password).connect().await;
+        let connected = endpoint.with_credentials(&alone.role, &alone.password).connect_bounded().await;
         self.restore_login(access).await?;
         Ok(connected?)
     }
