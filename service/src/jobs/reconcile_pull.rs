@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::prepare::{Clock, Order, Preparer};
@@ -28,7 +28,7 @@ use crate::store::repositories::{self, Repository};
 /// How often a job asks whether something newer came while it works.
 const SUPERSEDED_POLL: Duration = Duration::from_millis(250);
 /// A branch that is ready sooner is reported once, without an "in progress" before.
-const PATIENCE: TimeDelta = TimeDelta::milliseconds(700);
+const PATIENCE: Duration = Duration::from_millis(700);
 /// For how long more deliveries are waited for after some that told nothing new.
 const HEARING: Duration = Duration::from_millis(50);
 
@@ -52,7 +52,7 @@ impl Worker {
         let (repository, stored) = self.pull_at_hand(id).await?;
         let client = self.store.client().await?;
         let report = Job::ReportPull(id);
-        let report = jobs::enqueue_at(&client, &report, Utc::now() + PATIENCE);
+        let report = jobs::enqueue_after(&client, &report, PATIENCE);
         let ((), branches) = tokio::try_join!(report, branches::of_pull(&client, id))?;
         drop(client);
 

@@ -146,7 +146,7 @@ async fn the_poll_finds_what_was_not_announced() {
     let settings = Settings { poll: Duration::from_millis(20), ..woken_only() };
     let mut bench = Bench::new(10, settings, |_, _| Outcome::Done).await;
     let client = bench.test.store.client().await.unwrap();
-    jobs::enqueue_at(&client, &reconcile(1), Utc::now() + TimeDelta::milliseconds(50)).await.unwrap();
+    jobs::enqueue_after(&client, &reconcile(1), Duration::from_millis(50)).await.unwrap();
     assert_eq!(bench.next().await.0, reconcile(1));
     bench.settled(&["done"]).await;
     bench.stop().await;

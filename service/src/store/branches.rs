@@ -251,8 +251,8 @@ macro_rules! step {
              seeded = coalesce($12, seeded),
              timings = coalesce($13, timings),
              reset_requested = coalesce($14, reset_requested),
-             expires_at = coalesce($15, expires_at),
-             expiry_told_from = coalesce($20, expiry_told_from),
+             expires_at = greatest($15, expires_at),
+             expiry_told_from = case when $15 > expires_at is not false then coalesce($20, expiry_told_from) else expiry_told_from end,
              active_at = case when $2 = 'preparing' then greatest(active_at, now()) else active_at end,
              room_wanted_at = case
                  when $2 = 'blocked' then case when $19::bigint is not null then coalesce(room_wanted_at, now()) end
@@ -270,8 +270,8 @@ macro_rules! step {
     };
 }
 
-/// Takes a branch to another state, from a state that may precede it and from no other. A deleted branch's credentials go. The job's row is
-/// locked with it, so that nobody is given the job before this is done.
+/// Takes a branch to another state, from a state that may precede it and from no other. A deleted branch's credentials go, and no branch ends
+/// sooner than was promised. The job's row is locked with it, so that nobody is given the job before this is done.
 pub async fn transition(
     client: &impl GenericClient,
     id: BranchId,

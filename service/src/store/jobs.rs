@@ -96,19 +96,19 @@ pub async fn enqueue(client: &impl GenericClient, job: &Job) -> Result<(), Store
     Ok(())
 }
 
-/// Asks for work at a time, or earlier where the same work waits for an earlier time already.
-pub async fn enqueue_at(
+/// Asks for work after a while by the server's clock, or earlier where the same work waits for an earlier time already.
+pub async fn enqueue_after(
     client: &impl GenericClient,
     job: &Job,
-    run_at: DateTime<Utc>,
+    delay: Duration,
 ) -> Result<(), StoreError> {
     query(
         "enqueue a job for later",
-        "insert into jobs as waiting (kind, subject, priority, run_at) values ($1, $2, $3, $4)
+        "insert into jobs as waiting (kind, subject, priority, run_at) values ($1, $2, $3, now() + make_interval(secs => $4))
          on conflict (kind, subject) where state = 'available'
          do update set run_at = least(waiting.run_at, excluded.run_at)",
     )
-    .execute(client, &[&job.kind(), &job.subject(), &job.priority(), &run_at])
+    .execute(client, &[&job.kind(), &job.subject(), &job.priority(), &delay.as_secs_f64()])
     .await?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Waiting for room on the branch server's disk: new work stops before the disk is full, and goes on in the order in which it came.
 
-use chrono::{TimeDelta, Utc};
+use std::time::Duration;
 
 use super::{Order, Preparer};
 use crate::domain::branch::Branch;
@@ -12,7 +12,7 @@ use crate::store::branches::{self, Change};
 use crate::store::{Store, jobs};
 
 /// How long those that moved up in the queue wait to be told, so that many steps are told at once.
-const PLACES_TOLD_AFTER: TimeDelta = TimeDelta::seconds(60);
+const PLACES_TOLD_AFTER: Duration = Duration::from_secs(60);
 
 impl Preparer<'_> {
     /// New work waits while the disk is below its floor, and behind those that wait already. Whether a clone fits the engine decides, when it
@@ -68,7 +68,7 @@ impl Preparer<'_> {
         if branches::leave_queue(&client, branch.id).await? {
             jobs::enqueue(&client, &Job::MakeRoom).await?;
             for pull in branches::waiting_pulls(&client).await? {
-                jobs::enqueue_at(&client, &Job::ReportPull(pull), Utc::now() + PLACES_TOLD_AFTER).await?;
+                jobs::enqueue_after(&client, &Job::ReportPull(pull), PLACES_TOLD_AFTER).await?;
             }
         }
         Ok(())

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::*;
@@ -159,7 +160,10 @@ async fn every_field_survives_its_row() {
     assert_eq!(failed, expected);
     assert_eq!(find_by_id(&client, made.id).await.unwrap(), Some(expected));
 
-    transition(&client, made.id, BranchState::Preparing, &Change::default()).await.unwrap();
+    let sooner = Change { expires_at: Some(expires_at - TimeDelta::days(1)), ..Change::default() };
+    let pushed = transition(&client, made.id, BranchState::Preparing, &sooner).await.unwrap();
+    assert_eq!(pushed.expires_at, failed.expires_at, "it was extended, and a push takes nothing away");
+    assert_eq!(pushed.expiry_told_from, failed.expiry_told_from);
     let ready = transition(&client, made.id, BranchState::Ready, &Change::default()).await.unwrap();
     assert_eq!((ready.failure, ready.reason), (None, None), "they spoke of another state");
     assert_eq!((ready.generation, ready.applied), (3, change.applied.unwrap()), "these stay");

@@ -1,7 +1,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
-use chrono::TimeDelta;
 use deadpool_postgres::Client;
 
 use super::*;
@@ -33,7 +32,7 @@ async fn counted(client: &Client) -> HashMap<String, i64> {
 async fn asking_twice_is_one_job_and_asking_while_it_runs_is_another() {
     let test = TestStore::new().await;
     let client = test.store.client().await.unwrap();
-    enqueue_at(&client, &reconcile(1), Utc::now() + TimeDelta::hours(1)).await.unwrap();
+    enqueue_after(&client, &reconcile(1), Duration::from_secs(3600)).await.unwrap();
     assert!(nothing_is_due(&client).await);
     enqueue(&client, &reconcile(1)).await.unwrap();
     let first = claim_one(&client).await;

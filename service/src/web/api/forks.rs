@@ -116,7 +116,7 @@ async fn refill(store: Store, listener: Arc<Listener>, branch: i64) {
     let job = Job::FillForks(branch);
     let asked = async {
         let client = store.client().await?;
-        jobs::enqueue_at(&client, &job, Utc::now() + REFILL_AFTER).await
+        jobs::enqueue_after(&client, &job, REFILL_AFTER).await
     };
     if let Err(error) = asked.await {
         let error: StoreError = error;
