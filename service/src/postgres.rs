@@ -9,9 +9,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Client, Config};
+use tokio_postgres::{Client, Config, Connection};
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+pub use bounded::TOO_LARGE;
 
 use crate::secret::Secret;
 
@@ -140,7 +143,7 @@ impl Endpoint {
     pub async fn connect(&self) -> Result<Client, ConnectError> {
         let refused = |source| ConnectError::Refused { server: self.address(), source };
         let (client, connection) = self.config.connect(self.tls.clone()).await.map_err(refused)?;
-        bounded::drive(connection);
+        drive(connection);
         Ok(client)
     }
 
@@ -177,6 +180,17 @@ pub async fn connect(url: &Secret) -> Result<Client, ConnectError> {
 /// A pool of at most `size` sessions. Nothing is connected yet: a server that is down is found at the first use.
 pub fn pool(url: &Secret, size: usize) -> Result<Pool, ConnectError> {
     Ok(Endpoint::parse(url)?.pool(size))
+}
+
+/// Polled by message, because the connection's own driver logs notices, and those are a pull request's text.
+fn drive<S, T>(mut connection: Connection<S, T>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    tokio::spawn(async move {
+        while let Some(Ok(_)) = std::future::poll_fn(|context| connection.poll_message(context)).await {}
+    });
 }
 
 /// Ends the sessions that a burst left in a pool, with their buffers here and their plans on the server.

@@ -130,7 +130,7 @@ impl<'s> Forks<'s> {
     async fn health(&self) -> Result<f64> {
         let began = Instant::now();
         let response = self.http.get(format!("{}/healthz", self.site.offshoot.url())).send().await?;
-        ensure!(response.bytes().await?.len() == 3, "the service is not well");
+        response.error_for_status()?.bytes().await?;
         Ok(milliseconds(began.elapsed()))
     }
 

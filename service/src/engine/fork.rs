@@ -9,7 +9,7 @@ use super::ident::{Ident, Literal};
 use super::identity::{Identity, ROLE_COMMENT};
 use super::layer::LayerNames;
 use super::roles::{UNPRIVILEGED, login};
-use super::{Engine, EngineError, Limits};
+use super::{Engine, EngineError, LASTING_WITH_NEXT, Limits};
 use crate::secret::Secret;
 
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +55,7 @@ impl ForkSession<'_> {
     pub async fn make(&self, spec: &ForkSpec<'_>) -> Result<(), EngineError> {
         let refused = || EngineError::refused(format!("create the fork {}", spec.name));
         // CREATE DATABASE waits for the disk in any case, and what was committed before it lasts with it.
-        let role = format!("SET LOCAL synchronous_commit = off; {}", role(spec, &self.engine.limits));
+        let role = [LASTING_WITH_NEXT, &role(spec, &self.engine.limits)].concat();
         self.client.batch_execute(&role).await.map_err(refused())?;
         let template = &spec.snapshot.database;
         self.engine.clone_database(&self.client, spec.name, template).await?;

@@ -1,5 +1,7 @@
 //! Offshoot's own hints, for the errors that the server leaves without one.
 
+use crate::postgres::TOO_LARGE;
+
 /// What to do about an error, by its SQLSTATE and what it was about.
 pub(super) fn hint(sqlstate: &str, text: &str, message: &str) -> Option<&'static str> {
     if sqlstate == "42601" && text.starts_with('\u{feff}') {
@@ -48,7 +50,7 @@ pub(super) fn hint(sqlstate: &str, text: &str, message: &str) -> Option<&'static
             "A branch's role owns its database's content and nothing else: no superuser, no other roles, no server files. \
              Extensions that need more are created beforehand from the operator's allow-list."
         }
-        "54000" if message.starts_with("an answer of the server") => {
+        "54000" if message == TOO_LARGE => {
             "A notice, the text of an error and a value that is selected are each sent whole. Let the file print less."
         }
         "55P04" => {
@@ -107,7 +109,7 @@ mod tests {
             assert!(hint(code, "", "").is_some_and(|hint| hint.ends_with(['.', '?'])), "{code}");
         }
         assert_eq!(hint("XX000", "", ""), None);
-        assert!(hint("54000", "", "an answer of the server is larger than it may be").is_some());
+        assert!(hint("54000", "", TOO_LARGE).is_some());
         assert!(hint("42601", "\u{feff}select", "").is_some_and(|hint| hint.contains("byte order mark")));
         assert_eq!(hint("42601", "selec", ""), None);
     }

@@ -54,6 +54,8 @@ use crate::domain::room::Floor;
 use crate::postgres::{self, Endpoint};
 use crate::secret::Secret;
 
+/// Begins SQL that lasts with whatever is made to last next on the same server, and does not wait for the disk itself.
+const LASTING_WITH_NEXT: &str = "SET LOCAL synchronous_commit = off; ";
 /// No setting of a branch's role or SQL in it can name what an administrator's session there means.
 const ADMINISTRATOR_OPTIONS: &str =
     "-c search_path=pg_catalog -c row_security=off -c plan_cache_mode=force_generic_plan";
@@ -202,7 +204,7 @@ impl Engine {
     /// Begins SQL whose effect is recorded in the control database afterwards. Where both share a server they share its log, and the record makes
     /// the effect last with it; elsewhere it waits for the disk itself.
     fn lasting_later(&self) -> &'static str {
-        if self.shares_control_server { "SET LOCAL synchronous_commit = off; " } else { "" }
+        if self.shares_control_server { LASTING_WITH_NEXT } else { "" }
     }
 
     /// An administrator's session on the maintenance database.

@@ -9,15 +9,17 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_postgres::Client;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
-use tokio_postgres::{Client, Connection};
 use tokio_util::io::poll_read_buf;
 
-use super::{CONNECT_TIMEOUT, ConnectError, DEFAULT_PORT, Endpoint, KEEPALIVE_IDLE};
+use super::{CONNECT_TIMEOUT, ConnectError, DEFAULT_PORT, Endpoint, KEEPALIVE_IDLE, drive};
 
 /// Above all that a migration has to say for itself.
 const LARGEST: usize = 16 * 1024 * 1024;
+/// What the client is told in place of one that is larger.
+pub const TOO_LARGE: &str = "an answer of the server is larger than the 16 MB that are taken of it";
 /// `program_limit_exceeded`.
 const SQLSTATE: &str = "54000";
 /// A message's type, and the length of all but that.
@@ -35,10 +37,11 @@ impl Endpoint {
         let unreachable = |source| ConnectError::Unreachable { server: self.address(), source };
         let opened = tokio::time::timeout(CONNECT_TIMEOUT, open(host, port)).await;
         let stream = opened.map_err(io::Error::from).flatten().map_err(unreachable)?;
-        let stream = match self.config.get_ssl_mode() {
-            SslMode::Disable => Bounded::messages(stream),
-            _ => Bounded::negotiated(stream),
+        let sight = match self.config.get_ssl_mode() {
+            SslMode::Disable => Sight::Messages,
+            _ => Sight::Negotiation,
         };
+        let stream = Bounded::new(stream, sight);
         let Ok(tls) = MakeTlsConnect::<Bounded<TcpStream>>::make_tls_connect(&mut self.tls.clone(), host);
         let (client, connection) = self.config.connect_raw(stream, BoundedTls(tls)).await.map_err(refused)?;
         drive(connection);
@@ -52,17 +55,6 @@ async fn open(host: &str, port: u16) -> io::Result<TcpStream> {
     socket2::SockRef::from(&stream)
         .set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(KEEPALIVE_IDLE))?;
     Ok(stream)
-}
-
-/// Polled by message, because the connection's own driver logs notices, and those are a pull request's text.
-pub(super) fn drive<S, T>(mut connection: Connection<S, T>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    tokio::spawn(async move {
-        while let Some(Ok(_)) = std::future::poll_fn(|context| connection.poll_message(context)).await {}
-    });
 }
 
 /// A server's stream, as far as it may be read.
@@ -92,14 +84,6 @@ enum Sight {
 impl<S> Bounded<S> {
     fn new(stream: S, sight: Sight) -> Self {
         Self { stream, sight, read: BytesMut::new(), allowed: 0, expected: 0, last_words: None }
-    }
-
-    fn messages(stream: S) -> Self {
-        Self::new(stream, Sight::Messages)
-    }
-
-    fn negotiated(stream: S) -> Self {
-        Self::new(stream, Sight::Negotiation)
     }
 
     /// Looks at what was read and not looked at.
@@ -134,10 +118,8 @@ impl<S> Bounded<S> {
 
 /// An error as the server writes them.
 fn too_large() -> Bytes {
-    let message =
-        format!("an answer of the server is larger than the {} MB that are taken of it", LARGEST >> 20);
     let mut fields = BytesMut::new();
-    for (kind, text) in [(b'S', "FATAL"), (b'V', "FATAL"), (b'C', SQLSTATE), (b'M', &message)] {
+    for (kind, text) in [(b'S', "FATAL"), (b'V', "FATAL"), (b'C', SQLSTATE), (b'M', TOO_LARGE)] {
         fields.put_u8(kind);
         fields.put_slice(text.as_bytes());
         fields.put_u8(0);
@@ -216,7 +198,7 @@ where
 
     fn connect(self, stream: S) -> Self::Future {
         let connecting = self.0.connect(stream);
-        Box::pin(async move { Ok(Bounded::messages(connecting.await?)) })
+        Box::pin(async move { Ok(Bounded::new(connecting.await?, Sight::Messages)) })
     }
 }
 
@@ -235,17 +217,13 @@ mod tests {
     }
 
     /// What is read of bytes that arrive in pieces.
-    fn read(
-        sent: Vec<u8>,
-        piece: usize,
-        bounded: fn(tokio::io::DuplexStream) -> Bounded<tokio::io::DuplexStream>,
-    ) -> Vec<u8> {
+    fn read(sent: Vec<u8>, piece: usize, sight: Sight) -> Vec<u8> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async move {
             let (mut server, client) = duplex(piece);
             tokio::spawn(async move { server.write_all(&sent).await });
             let mut come = Vec::new();
-            bounded(client).read_to_end(&mut come).await.unwrap();
+            Bounded::new(client, sight).read_to_end(&mut come).await.unwrap();
             come
         })
     }
@@ -254,11 +232,11 @@ mod tests {
         #[test]
         fn what_is_small_passes_as_it_is(lengths in prop::collection::vec(0_usize..40_000, 0..8), piece in 1_usize..20_000, tail in 0_usize..HEADER) {
             let mut sent: Vec<u8> = lengths.iter().flat_map(|length| message(b'D', *length)).collect();
-            prop_assert_eq!(read(sent.clone(), piece, Bounded::messages), sent.clone());
+            prop_assert_eq!(read(sent.clone(), piece, Sight::Messages), sent.clone());
             // A connection that breaks in the middle of a header.
             let whole = sent.clone();
             sent.extend(&message(b'Z', 1)[..tail]);
-            prop_assert_eq!(read(sent, piece, Bounded::messages), whole);
+            prop_assert_eq!(read(sent, piece, Sight::Messages), whole);
         }
 
         #[test]
@@ -267,22 +245,23 @@ mod tests {
             let passes = sent.clone();
             sent.extend(&message(b'D', LARGEST)[..100]);
             sent.extend(message(b'Z', 1));
-            prop_assert_eq!(read(sent, piece, Bounded::messages), [&passes[..], &too_large()].concat());
+            prop_assert_eq!(read(sent, piece, Sight::Messages), [&passes[..], &too_large()].concat());
         }
     }
 
     #[test]
     fn the_largest_passes() {
+        assert!(TOO_LARGE.contains(&format!(" {} MB ", LARGEST >> 20)));
         let sent = message(b'N', LARGEST - 4);
-        assert_eq!(read(sent.clone(), 100_000, Bounded::messages).len(), sent.len());
+        assert_eq!(read(sent.clone(), 100_000, Sight::Messages).len(), sent.len());
     }
 
     #[test]
     fn what_is_encrypted_is_not_looked_into_and_what_is_not_is() {
         let large = &message(b'D', LARGEST)[..100];
         let encrypted = [b"S", large].concat();
-        assert_eq!(read(encrypted.clone(), 7, Bounded::negotiated), encrypted);
+        assert_eq!(read(encrypted.clone(), 7, Sight::Negotiation), encrypted);
         let plain = [b"N", large].concat();
-        assert_eq!(read(plain, 7, Bounded::negotiated), [b"N", &too_large()[..]].concat());
+        assert_eq!(read(plain, 7, Sight::Negotiation), [b"N", &too_large()[..]].concat());
     }
 }

@@ -74,7 +74,7 @@ async fn a_session_that_is_killed_is_transient_and_replaced() {
             tokio::task::yield_now().await;
         }
     };
-    let found = tokio::time::timeout(std::time::Duration::from_secs(10), replaced).await.unwrap();
+    let found = tokio::time::timeout(Duration::from_secs(10), replaced).await.unwrap();
     assert_eq!(found, []);
 }
 

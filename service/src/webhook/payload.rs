@@ -65,10 +65,11 @@ pub enum Told {
 
 /// Reads what a delivery asks for. Events that ask for nothing are not looked into.
 pub fn read(event: &str, body: &[u8]) -> Result<Received, Malformed> {
-    let payload: AnyPayload<'_> = parse(event, body)?;
+    let text = object(event, body)?;
+    let payload: AnyPayload<'_> = parse(event, text)?;
     let action = payload.action().filter(|action| is_plain(action));
     let repository = payload.repository();
-    let asked = asked(event, action.as_deref(), body)?;
+    let asked = asked(event, action.as_deref(), text)?;
     let (subject, outcome) = match &asked {
         Asked::Job(job @ Job::ReconcilePull(_)) => (Some(job.subject()), None),
         Asked::Job(job) => (None, Some(format!("asked for {job}"))),
@@ -83,12 +84,13 @@ pub fn read(event: &str, body: &[u8]) -> Result<Received, Malformed> {
 
 /// Reads what a stored delivery told of a pull request.
 pub fn told(event: &str, body: &[u8]) -> Result<Told, Malformed> {
+    let text = object(event, body)?;
     Ok(match event {
-        "pull_request" => read_pull(event, body)?,
+        "pull_request" => read_pull(event, text)?,
         "check_run" | "check_suite" => {
-            Told::Rerequested { sha: parse::<CheckPayload>(event, body)?.sha(event)? }
+            Told::Rerequested { sha: parse::<CheckPayload>(event, text)?.sha(event)? }
         }
-        "issue_comment" => told_by_comment(event, &parse(event, body)?)?,
+        "issue_comment" => told_by_comment(event, &parse(event, text)?)?,
         _ => Told::Nothing,
     })
 }
@@ -107,25 +109,25 @@ enum Asked {
     Nothing(&'static str),
 }
 
-fn asked(event: &str, action: Option<&str>, body: &[u8]) -> Result<Asked, Malformed> {
+fn asked(event: &str, action: Option<&str>, text: &str) -> Result<Asked, Malformed> {
     Ok(match event {
-        "pull_request" => match read_pull(event, body)? {
+        "pull_request" => match read_pull(event, text)? {
             Told::Pull { pull, .. } => Asked::Job(Job::ReconcilePull(pull.id)),
             _ => Asked::Nothing("it tells of no pull request"),
         },
-        "push" => asked_by_push(event, body)?,
+        "push" => asked_by_push(event, text)?,
         "issue_comment" => {
-            let payload = parse(event, body)?;
+            let payload = parse(event, text)?;
             told_by_comment(event, &payload)?;
             asked_by_comment(action, &payload)
         }
-        "check_run" | "check_suite" if action == Some("rerequested") => asked_by_check(event, body)?,
+        "check_run" | "check_suite" if action == Some("rerequested") => asked_by_check(event, text)?,
         "repository" => {
-            let payload: RepositoryPayload = parse(event, body)?;
+            let payload: RepositoryPayload = parse(event, text)?;
             Asked::Job(Job::SyncRepository(payload.repository.id))
         }
         "installation" | "installation_repositories" => {
-            let payload: InstallationPayload = parse(event, body)?;
+            let payload: InstallationPayload = parse(event, text)?;
             Asked::Job(Job::SyncInstallation(payload.installation.id))
         }
         "ping" => Asked::Nothing("a ping"),
@@ -133,8 +135,8 @@ fn asked(event: &str, action: Option<&str>, body: &[u8]) -> Result<Asked, Malfor
     })
 }
 
-fn asked_by_push(event: &str, body: &[u8]) -> Result<Asked, Malformed> {
-    let push: PushPayload = parse(event, body)?;
+fn asked_by_push(event: &str, text: &str) -> Result<Asked, Malformed> {
+    let push: PushPayload = parse(event, text)?;
     if !push.git_ref.starts_with("refs/heads/") {
         return Ok(Asked::Nothing("a push to no branch"));
     }
@@ -179,8 +181,8 @@ fn asked_by_comment(action: Option<&str>, payload: &CommentPayload) -> Asked {
 
 /// GitHub names no pull request where the head is in a fork; the check run's own note does, and all of the repository's pull
 /// requests are looked at where neither does.
-fn asked_by_check(event: &str, body: &[u8]) -> Result<Asked, Malformed> {
-    let payload: CheckPayload = parse(event, body)?;
+fn asked_by_check(event: &str, text: &str) -> Result<Asked, Malformed> {
+    let payload: CheckPayload = parse(event, text)?;
     payload.sha(event)?;
     if payload.check_run.as_ref().is_some_and(|run| run.name != CHECK_NAME) {
         return Ok(Asked::Nothing("another check's run"));
@@ -192,8 +194,8 @@ fn asked_by_check(event: &str, body: &[u8]) -> Result<Asked, Malformed> {
     Ok(Asked::Job(noted.or(listed).map_or(Job::SyncRepository(repository), Job::ReconcilePull)))
 }
 
-fn read_pull(event: &str, body: &[u8]) -> Result<Told, Malformed> {
-    let payload: PullPayload = parse(event, body)?;
+fn read_pull(event: &str, text: &str) -> Result<Told, Malformed> {
+    let payload: PullPayload = parse(event, text)?;
     let installation = payload.installation.map(|installation| installation.id);
     let facts = github_json::repository(&payload.repository, installation);
     let facts = facts.map_err(|error| malformed(event, error))?;
@@ -218,12 +220,18 @@ fn read_pull(event: &str, body: &[u8]) -> Result<Told, Malformed> {
     Ok(Told::Pull { action, pull, facts })
 }
 
-/// Reads only what is asked for of a body, which may be 25 MB: the rest is passed over without being taken apart.
-fn parse<'b, T: Deserialize<'b>>(event: &str, body: &'b [u8]) -> Result<T, Malformed> {
+/// The text of a body that begins as an object does.
+fn object<'b>(event: &str, body: &'b [u8]) -> Result<&'b str, Malformed> {
     let text = std::str::from_utf8(body).map_err(|error| malformed(event, error))?;
-    if !text.trim_ascii_start().starts_with('{') {
-        return Err(malformed(event, "it is no JSON object"));
+    if text.trim_ascii_start().starts_with('{') {
+        Ok(text)
+    } else {
+        Err(malformed(event, "it is no JSON object"))
     }
+}
+
+/// Reads only what is asked for of a body, which may be 25 MB: the rest is passed over without being taken apart.
+fn parse<'b, T: Deserialize<'b>>(event: &str, text: &'b str) -> Result<T, Malformed> {
     serde_json::from_str(text).map_err(|error| malformed(event, error))
 }
 
