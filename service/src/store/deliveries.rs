@@ -31,7 +31,10 @@ pub struct NewDelivery<'a> {
 /// Whether a delivery was new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Receipt {
-    Stored,
+    /// And whether its job is due only from now on: else it waits for a worker already, or there is none.
+    Stored {
+        newly_due: bool,
+    },
     Repeated,
 }
 
@@ -72,7 +75,10 @@ impl FromRow for Delivery {
 
 impl FromRow for Receipt {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
-        Ok(if get::<i64>(row, "stored")? == 1 { Self::Stored } else { Self::Repeated })
+        Ok(match get(row, "stored")? {
+            true => Self::Stored { newly_due: get(row, "newly_due")? },
+            false => Self::Repeated,
+        })
     }
 }
 
@@ -98,9 +104,10 @@ pub async fn receive(
              insert into jobs as waiting (kind, subject, priority)
              select $8::text, $9::text, $10::smallint from stored where $8 is not null
              on conflict (kind, subject) where state = 'available'
-             do update set run_at = least(waiting.run_at, excluded.run_at)
+             do update set run_at = excluded.run_at where waiting.run_at > excluded.run_at
+             returning id
          )
-         select count(*) as stored from stored",
+         select exists (select from stored) as stored, exists (select from queued) as newly_due",
     )
     .one(
         client,

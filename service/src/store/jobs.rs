@@ -86,7 +86,7 @@ pub async fn enqueue(client: &impl GenericClient, job: &Job) -> Result<(), Store
         "with queued as (
              insert into jobs as waiting (kind, subject, priority) values ($1, $2, $3)
              on conflict (kind, subject) where state = 'available'
-             do update set run_at = least(waiting.run_at, excluded.run_at)
+             do update set run_at = excluded.run_at where waiting.run_at > excluded.run_at
              returning kind
          )
          select pg_notify('offshoot_jobs', kind) from queued",
@@ -106,7 +106,7 @@ pub async fn enqueue_after(
         "enqueue a job for later",
         "insert into jobs as waiting (kind, subject, priority, run_at) values ($1, $2, $3, now() + make_interval(secs => $4))
          on conflict (kind, subject) where state = 'available'
-         do update set run_at = least(waiting.run_at, excluded.run_at)",
+         do update set run_at = excluded.run_at where waiting.run_at > excluded.run_at",
     )
     .execute(client, &[&job.kind(), &job.subject(), &job.priority(), &delay.as_secs_f64()])
     .await?;

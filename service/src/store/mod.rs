@@ -43,8 +43,10 @@ pub use page::{Page, PageRequest};
 use crate::postgres::{self, ConnectError, Endpoint};
 use crate::secret::{Secret, Vault};
 
-/// Sessions that the whole process shares; each is held for the length of a statement or a short transaction.
-const POOL_SIZE: usize = 16;
+/// Sessions that the whole process shares. Each is held for the length of a statement or a short transaction, never while another is asked for, and
+/// never while GitHub or the branch server is: one alone would do. More of them would make a burst wait, because to open one takes the server
+/// longer than some ten statements.
+const POOL_SIZE: usize = 8;
 
 /// Statements are prepared once and find their rows by an index, whatever they are asked for: to plan them anew each time takes longer than to
 /// run them.

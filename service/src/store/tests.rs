@@ -44,9 +44,9 @@ async fn a_server_that_is_away_is_transient() {
 async fn of_a_burst_s_sessions_a_few_stay() {
     let test = TestStore::new().await;
     let pool = &test.store.pool;
-    drop(futures_util::future::try_join_all((0..9).map(|_| test.store.client())).await.unwrap());
+    drop(futures_util::future::try_join_all((0..POOL_SIZE).map(|_| test.store.client())).await.unwrap());
     postgres::shed(pool, Duration::from_secs(600));
-    assert_eq!(pool.status().size, 9, "they were used just now");
+    assert_eq!(pool.status().size, POOL_SIZE, "they were used just now");
     postgres::shed(pool, Duration::ZERO);
     assert_eq!(pool.status().size, 4);
     assert!(test.store.client().await.is_ok());
@@ -119,6 +119,26 @@ fn delivery<'a>(id: &'a str, subject: Option<&'a str>) -> NewDelivery<'a> {
     }
 }
 
+const NEW: Receipt = Receipt::Stored { newly_due: true };
+
+#[tokio::test]
+async fn a_delivery_whose_job_waits_already_asks_for_nothing_more() {
+    let test = TestStore::new().await;
+    let client = test.store.client().await.unwrap();
+    let pull = stored_pull(&client, SHOP, 7, 42).await;
+    let (job, subject) = (Job::ReconcilePull(pull), pull.to_string());
+    let receive = async |id: &'static str, job| {
+        deliveries::receive(&client, &delivery(id, Some(&subject)), job).await.unwrap()
+    };
+    let hour = std::time::Duration::from_secs(3600);
+    jobs::enqueue_after(&client, &job, hour).await.unwrap();
+    assert_eq!(receive("d1", Some(&job)).await, NEW, "it is due earlier than it was");
+    assert_eq!(receive("d2", Some(&job)).await, Receipt::Stored { newly_due: false });
+    assert_eq!(receive("d3", None).await, Receipt::Stored { newly_due: false });
+    assert_eq!(deliveries::unabsorbed(&client, pull).await.unwrap().len(), 3);
+    assert!(jobs::claim(&client, Lane::Foreground, uuid::Uuid::new_v4(), hour).await.unwrap().is_some());
+}
+
 #[tokio::test]
 async fn a_delivery_that_comes_twice_is_one_job() {
     let test = TestStore::new().await;
@@ -130,7 +150,7 @@ async fn a_delivery_that_comes_twice_is_one_job() {
         deliveries::receive(&client, &delivery("d1", Some(&subject)), Some(&job)).await.unwrap()
     }))
     .await;
-    assert!(twice.contains(&Receipt::Stored) && twice.contains(&Receipt::Repeated), "{twice:?}");
+    assert!(twice.contains(&NEW) && twice.contains(&Receipt::Repeated), "{twice:?}");
     let worker = uuid::Uuid::new_v4();
     let lease = std::time::Duration::from_secs(60);
     let claimed = jobs::claim(&client, Lane::Foreground, worker, lease).await.unwrap().unwrap();
@@ -143,7 +163,7 @@ async fn a_delivery_that_comes_twice_is_one_job() {
     assert_eq!(jobs::claim(&client, Lane::Foreground, worker, lease).await.unwrap(), None);
     assert!(!deliveries::has_unabsorbed(&client, pull).await.unwrap(), "an opened one supersedes nothing");
     let push = NewDelivery { action: Some("synchronize"), ..delivery("d2", Some(&subject)) };
-    deliveries::receive(&client, &push, Some(&job)).await.unwrap();
+    assert_eq!(deliveries::receive(&client, &push, Some(&job)).await.unwrap(), NEW);
     assert!(jobs::claim(&client, Lane::Foreground, worker, lease).await.unwrap().is_some());
 
     let new = deliveries::unabsorbed(&client, pull).await.unwrap();

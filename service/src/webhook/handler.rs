@@ -31,6 +31,8 @@ const LARGE_AT_ONCE: usize = 8;
 /// GitHub itself gives a delivery up after ten seconds.
 const BODY_TIME: Duration = Duration::from_secs(20);
 const STORE_TRIES: u32 = 3;
+/// Deliveries that are stored at the same time, of a flood: half of the sessions that the process has, so that the others are left to the work.
+const STORED_AT_ONCE: usize = 4;
 
 /// What the route needs.
 #[derive(Debug)]
@@ -40,11 +42,13 @@ pub struct WebhookState {
     /// Any of them may have signed a delivery: there are two while one is being replaced.
     secrets: Vec<Secret>,
     room_for_large: Semaphore,
+    turns_to_store: Semaphore,
 }
 
 impl WebhookState {
     pub fn new(store: Store, listener: Arc<Listener>, secrets: Vec<Secret>) -> Self {
-        Self { store, listener, secrets, room_for_large: Semaphore::new(LARGE_AT_ONCE) }
+        let [room_for_large, turns_to_store] = [LARGE_AT_ONCE, STORED_AT_ONCE].map(Semaphore::new);
+        Self { store, listener, secrets, room_for_large, turns_to_store }
     }
 }
 
@@ -97,8 +101,8 @@ async fn take(state: &WebhookState, request: Request) -> Result<StatusCode, Prob
         "received a delivery"
     );
     let (status, outcome) = match (receipt, &received.job) {
-        (Receipt::Stored, Some(_)) => (StatusCode::ACCEPTED, "stored"),
-        (Receipt::Stored, None) => (StatusCode::OK, "nothing_to_do"),
+        (Receipt::Stored { .. }, Some(_)) => (StatusCode::ACCEPTED, "stored"),
+        (Receipt::Stored { .. }, None) => (StatusCode::OK, "nothing_to_do"),
         (Receipt::Repeated, _) => (StatusCode::OK, "repeated"),
     };
     metrics::counter!("offshoot_deliveries_total", "event" => counted(envelope.event), "outcome" => outcome)
@@ -146,9 +150,12 @@ async fn store(
         outcome: received.outcome.as_deref(),
         trace: trace.as_deref(),
     };
+    // Nobody closes it.
+    let _turn = state.turns_to_store.acquire().await.ok();
     let client = state.store.client().await?;
     let receipt = deliveries::receive(&client, &delivery, received.job.as_ref()).await?;
-    if let Some(job) = &received.job {
+    // A worker that is woken asks for a job: once for each job that is new, not for each delivery of a flood.
+    if let (Receipt::Stored { newly_due: true }, Some(job)) = (receipt, &received.job) {
         state.listener.wake(job);
     }
     Ok(receipt)
