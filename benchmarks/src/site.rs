@@ -18,6 +18,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(10);
 /// So that a request is under way before the clock starts.
 const UNDER_WAY: Duration = Duration::from_millis(3);
+/// The same for many.
+const ALL_UNDER_WAY: Duration = Duration::from_millis(300);
 
 /// How a site is set up.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +59,16 @@ pub struct Ready {
     pub elapsed_ms: f64,
     /// The branch document.
     pub document: Value,
+}
+
+/// A long poll that is under way: status, body, and when the last byte of it was there.
+type Waiting = tokio::task::JoinHandle<Result<(reqwest::StatusCode, bytes::Bytes, Instant)>>;
+
+/// What came of many webhooks sent at once.
+pub struct AllReady {
+    pub branches: Vec<Ready>,
+    /// From the first webhook to the last branch.
+    pub elapsed: Duration,
 }
 
 impl Ready {
@@ -111,14 +123,24 @@ impl Site {
 
     /// Delivers the webhook that waits, and waits until the branch is ready for the head.
     pub async fn ready(&self, opened: &Opened) -> Result<Ready> {
+        let answer = self.waiting(opened);
+        tokio::time::sleep(UNDER_WAY).await;
+        self.delivered(opened, answer).await
+    }
+
+    /// A long poll for a branch, on its way.
+    fn waiting(&self, opened: &Opened) -> Waiting {
         let path = format!("{}?sha={}&wait=250", opened.branch.path(), opened.sha);
         let request = self.http.get(format!("{}{path}", self.offshoot.url())).bearer_auth(API_TOKEN);
-        let answer = tokio::spawn(async move {
+        tokio::spawn(async move {
             let response = request.send().await?;
             let (status, body) = (response.status(), response.bytes().await?);
             anyhow::Ok((status, body, Instant::now()))
-        });
-        tokio::time::sleep(UNDER_WAY).await;
+        })
+    }
+
+    /// Posts the webhook, and takes the answer of the long poll.
+    async fn delivered(&self, opened: &Opened, answer: Waiting) -> Result<Ready> {
         let began = Instant::now();
         self.deliver(opened).await?;
         let (status, body, ended) = answer.await??;
@@ -146,15 +168,18 @@ impl Site {
         Ok(())
     }
 
-    /// All of them at once. In the order in which they became ready.
-    pub async fn all_ready(&self, opened: &[Opened]) -> Result<Vec<Ready>> {
-        let mut waiting = futures_util::stream::FuturesUnordered::new();
-        waiting.extend(opened.iter().map(|opened| self.ready(opened)));
-        let mut ready = Vec::new();
-        while let Some(one) = futures_util::StreamExt::next(&mut waiting).await {
-            ready.push(one?);
+    /// All of their webhooks at once, when all long polls are under way. The branches come in the order in which they became ready.
+    pub async fn all_ready(&self, opened: &[Opened]) -> Result<AllReady> {
+        let waiting: Vec<_> = opened.iter().map(|opened| (opened, self.waiting(opened))).collect();
+        tokio::time::sleep(ALL_UNDER_WAY).await;
+        let began = Instant::now();
+        let mut delivered: futures_util::stream::FuturesUnordered<_> =
+            waiting.into_iter().map(|(opened, answer)| self.delivered(opened, answer)).collect();
+        let mut branches = Vec::new();
+        while let Some(ready) = futures_util::StreamExt::next(&mut delivered).await {
+            branches.push(ready?);
         }
-        Ok(ready)
+        Ok(AllReady { branches, elapsed: began.elapsed() })
     }
 
     /// Closes a pull request and lets the service hear of it.

@@ -99,17 +99,15 @@ pub(super) fn parsed_optional<T: FromStr<Err: Display>>(
 
 /// What a `jsonb` column holds.
 pub(super) fn json<T: DeserializeOwned>(row: &Row, column: &'static str) -> Result<T, StoreError> {
-    let Json(value): Json<serde_json::Value> = get(row, column)?;
-    serde_json::from_value(value).map_err(|error| unreadable(column, error))
+    let Json(value) = get(row, column)?;
+    Ok(value)
 }
 
 pub(super) fn json_optional<T: DeserializeOwned>(
     row: &Row,
     column: &'static str,
 ) -> Result<Option<T>, StoreError> {
-    let value: Option<Json<serde_json::Value>> = get(row, column)?;
-    let value = value.map(|Json(value)| serde_json::from_value(value));
-    value.transpose().map_err(|error| unreadable(column, error))
+    Ok(get::<Option<Json<T>>>(row, column)?.map(|Json(value)| value))
 }
 
 pub(super) fn unreadable(column: &'static str, why: impl Display) -> StoreError {

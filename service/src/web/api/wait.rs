@@ -16,7 +16,7 @@ use super::BranchDocument;
 use super::branch::{PullPath, Which, parameters};
 use super::document::{Readiness, readiness};
 use crate::domain::branch::Branch;
-use crate::domain::ids::{Oid, PullId, RepositoryName};
+use crate::domain::ids::{Oid, RepositoryName};
 use crate::domain::state::BranchState;
 use crate::store::branches::{self, Listed};
 use crate::store::{Event, pulls};
@@ -51,21 +51,26 @@ pub(super) async fn settled(
         if settled || Instant::now() >= deadline || app.stopping.is_cancelled() {
             return Ok(found);
         }
-        let pull = found.map(|(_, branch)| branch.pull);
+        let repository = found.map(|(_, branch)| branch.pull.repository);
         let until = deadline.min(Instant::now() + POLL);
         // Running out of time is how the poll comes round.
         tokio::select! {
-            _ = timeout_at(until, about(&mut events, pull)) => {}
+            _ = timeout_at(until, about(&mut events, number, repository)) => {}
             () = app.stopping.cancelled() => {}
         }
     }
 }
 
-/// Waits for an announcement that may concern a pull request; all do while it is unknown.
-async fn about(events: &mut tokio::sync::broadcast::Receiver<Event>, pull: Option<PullId>) {
+/// Waits for an announcement that may concern a pull request: one of its number, in any repository while its own is not known. In a burst, many
+/// wait for branches that are not there yet, and each asks for each announcement that it takes for its own.
+async fn about(events: &mut tokio::sync::broadcast::Receiver<Event>, number: i32, repository: Option<i64>) {
     loop {
         match events.recv().await {
-            Ok(Event::Branch(other)) if pull.is_none_or(|pull| pull == other) => return,
+            Ok(Event::Branch(pull))
+                if pull.number == number && repository.is_none_or(|id| id == pull.repository) =>
+            {
+                return;
+            }
             Ok(Event::Connected) | Err(RecvError::Lagged(_)) => return,
             Ok(_) => {}
             Err(RecvError::Closed) => std::future::pending().await,
@@ -145,7 +150,7 @@ async fn next(
     which: &Which,
 ) -> Option<Branch> {
     let (_, before) = find(app, repository, number, which).await.ok()??;
-    about(events, Some(before.pull)).await;
+    about(events, number, Some(before.pull.repository)).await;
     let (_, branch) = find(app, repository, number, which).await.ok()??;
     Some(branch)
 }
