@@ -25,6 +25,8 @@ pub enum Floor {
 
 const USUAL_BYTES: i64 = 2 << 30;
 const USUAL_SHARE: i64 = 20;
+/// Writers at once that the floor bears.
+const FEW: i64 = 4;
 
 impl Floor {
     pub fn of(self, disk: &Disk) -> i64 {
@@ -32,6 +34,12 @@ impl Floor {
             Self::Usual => USUAL_BYTES.min(disk.size_bytes / USUAL_SHARE),
             Self::Bytes(ByteSize(bytes)) => i64::try_from(bytes).unwrap_or(i64::MAX),
         }
+    }
+
+    /// Whether a few who write so many bytes each could use up what is kept free, where none of them knows of the others.
+    pub fn is_strained_by(self, bytes: i64, disk: &Disk) -> bool {
+        let floor = self.of(disk);
+        floor > 0 && bytes > floor / FEW
     }
 }
 
@@ -187,6 +195,13 @@ mod tests {
         assert_eq!(Floor::Usual.of(&disk(1, 20)), GB);
         assert_eq!(Floor::Usual.of(&disk(1, 4_000)), 2 * GB);
         assert_eq!(Floor::Bytes(ByteSize(7)).of(&disk(1, 4_000)), 7);
+    }
+
+    #[test]
+    fn what_a_few_write_at_once_is_held_against_the_floor() {
+        let usual = |bytes| Floor::Usual.is_strained_by(bytes, &disk(90, 100));
+        assert!(!usual(GB / 2) && usual(GB / 2 + 1), "the floor is 2 GB");
+        assert!(!Floor::Bytes(ByteSize(0)).is_strained_by(GB, &disk(90, 100)), "nothing is kept free");
     }
 
     #[test]

@@ -14,6 +14,12 @@ use super::ident::Ident;
 use super::instance::Source;
 use super::{Engine, EngineError, room};
 
+/// The server's lock of clones that are large. Names of databases, which the locks of their making are made of, hold no such blank.
+pub(super) const LARGE_CLONES: &str =
+    "select pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended('large clones', 1))";
+pub(super) const LARGE_CLONES_END: &str =
+    "select pg_catalog.pg_advisory_unlock(pg_catalog.hashtextextended('large clones', 1))";
+
 /// What is known of cloning on this server, shared by all who clone. Kept in memory: a server that moved to another file
 /// system is another one, and measuring it again takes a second or two in the background.
 #[derive(Debug, Clone)]
@@ -105,14 +111,39 @@ impl Engine {
                 let method = state.methods.choose(bytes);
                 (method, room::writes(&state.methods, method, bytes))
             };
-            let _promised = self.promise(writes).await?;
-            match self.clone_by(client, database, template, method, bytes).await {
+            let cloned = async {
+                let _promised = self.promise(writes).await?;
+                Ok(self.clone_by(client, database, template, method, bytes).await)
+            };
+            let cloned = match self.is_large(writes).await? {
+                true => self.one_at_a_time(client, cloned).await?,
+                false => cloned.await?,
+            };
+            match cloned {
                 Err(error) if is_refused(&error) && self.cloning.state().methods.rule_out(method) => {
                     tracing::warn!(%method, %error, "files cannot be copied this way here; doing without it from now on");
                 }
                 outcome => return outcome.map_err(refused()),
             }
         }
+    }
+
+    /// Large clones of all replicas go one after the other, each by the disk as the one before left it. The lock dies with the session, which goes on
+    /// to the clone's end where its holder is gone.
+    async fn one_at_a_time<T>(
+        &self,
+        client: &Client,
+        clone: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, EngineError> {
+        let refused = || EngineError::refused("wait for another large clone");
+        client.execute(LARGE_CLONES, &[]).await.map_err(refused())?;
+        let done = async {
+            self.capacity().await?;
+            clone.await
+        };
+        let done = done.await;
+        client.execute(LARGE_CLONES_END, &[]).await.map_err(refused())?;
+        done
     }
 
     /// Clones by this method, and learns from how long it took.

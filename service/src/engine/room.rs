@@ -13,7 +13,7 @@ const FRESH: Duration = Duration::from_secs(5);
 /// What an empty database takes.
 pub(super) const EMPTY: i64 = 8 << 20;
 
-/// Shared by all clones of an engine; every replica has its own.
+/// Shared by all clones of an engine; every replica has its own, and so large clones go one at a time (`Engine::is_large`).
 #[derive(Debug, Clone)]
 pub(super) struct Room {
     floor: Floor,
@@ -69,6 +69,12 @@ impl Engine {
     pub async fn has_room_to_spare(&self) -> Result<bool, EngineError> {
         let Some(disk) = self.disk().await? else { return Ok(true) };
         Ok(self.room.ledger().room_for(self.room.floor.of(&disk), self.room.floor).is_ok())
+    }
+
+    /// Whether a clone writes so much that several replicas, of which none knows what the others have promised, could use up the floor at once.
+    pub(super) async fn is_large(&self, writes: i64) -> Result<bool, EngineError> {
+        let disk = self.disk().await?;
+        Ok(disk.is_some_and(|disk| self.room.floor.is_strained_by(writes, &disk)))
     }
 
     /// Keeps room for somebody who is about to write so many bytes.
