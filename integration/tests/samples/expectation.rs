@@ -38,7 +38,7 @@ impl Seen<'_> {
         match self.expect.state {
             State::Ready => self.check_ready(&answer).await,
             State::Failed => self.check_failed(&answer, &document).await,
-            State::Blocked => self.check_verdict("neutral", None),
+            State::Blocked => self.check_verdict("action_required", None),
             State::Deleted => self.check_gone(&document).await,
         }
     }

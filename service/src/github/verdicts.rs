@@ -154,14 +154,16 @@ fn output(verdict: &Verdict, annotations: &[Annotation]) -> Value {
     json!({"title": verdict.title, "summary": verdict.summary, "annotations": annotations})
 }
 
-/// A commit status knows no neutral. `success` would vouch for migrations that nobody tried, and `pending` would never
+/// A commit status knows none but these. `success` would vouch for migrations that nobody tried, and `pending` would never
 /// end, so it is `error`: by GitHub's own words the trouble of whoever reports, apart from `failure`, which is the author's.
 fn state(status: CheckStatus) -> &'static str {
     match status {
         CheckStatus::Queued | CheckStatus::InProgress => "pending",
         CheckStatus::Completed(Conclusion::Success) => "success",
         CheckStatus::Completed(Conclusion::Failure) => "failure",
-        CheckStatus::Completed(Conclusion::Neutral) => "error",
+        CheckStatus::Completed(Conclusion::ActionRequired | Conclusion::Cancelled | Conclusion::Neutral) => {
+            "error"
+        }
     }
 }
 
@@ -211,9 +213,15 @@ mod tests {
 
     #[test]
     fn a_status_never_vouches_for_what_was_not_judged() {
-        let states = [Conclusion::Success, Conclusion::Failure, Conclusion::Neutral]
-            .map(|conclusion| state(CheckStatus::Completed(conclusion)));
-        assert_eq!(states, ["success", "failure", "error"]);
+        let states = [
+            Conclusion::Success,
+            Conclusion::Failure,
+            Conclusion::ActionRequired,
+            Conclusion::Cancelled,
+            Conclusion::Neutral,
+        ]
+        .map(|conclusion| state(CheckStatus::Completed(conclusion)));
+        assert_eq!(states, ["success", "failure", "error", "error", "error"]);
         assert_eq!(state(CheckStatus::Queued), "pending");
     }
 

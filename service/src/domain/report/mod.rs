@@ -25,7 +25,11 @@ pub enum Conclusion {
     Success,
     /// The pull request's fault.
     Failure,
-    /// Ours, or nothing to judge.
+    /// Nothing was tried: a maintainer has to let it.
+    ActionRequired,
+    /// Nothing was tried or it did not come to an end, and it goes on by itself: our trouble, or no room.
+    Cancelled,
+    /// Nothing to judge. GitHub lets a pull request with it be merged as with a success.
     Neutral,
 }
 

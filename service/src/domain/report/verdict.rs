@@ -42,7 +42,7 @@ fn of_notice(notice: &Notice) -> (CheckStatus, String) {
         Notice::NoChain => completed(Conclusion::Neutral, "No Prisma migrations in this repository"),
         Notice::Configuration { failure } => completed(Conclusion::Failure, &failure.message),
         Notice::Errored { message } => {
-            completed(Conclusion::Neutral, &format!("Retrying; not the author's fault: {message}"))
+            completed(Conclusion::Cancelled, &format!("Retrying; not the author's fault: {message}"))
         }
     }
 }
@@ -78,15 +78,15 @@ fn of_branch(branch: &Branch) -> (CheckStatus, String) {
             completed(Conclusion::Failure, &title)
         }
         BranchState::Errored => completed(
-            Conclusion::Neutral,
+            Conclusion::Cancelled,
             &format!("Retrying; not the author's fault: {}", reason.unwrap_or("internal error")),
         ),
         BranchState::Blocked => match branch.place() {
             Some(place) => completed(
-                Conclusion::Neutral,
+                Conclusion::Cancelled,
                 &format!("Waiting for room on the branch server's disk, place {place} in the queue"),
             ),
-            None => completed(Conclusion::Neutral, reason.unwrap_or("Waiting")),
+            None => completed(Conclusion::ActionRequired, reason.unwrap_or("Waiting")),
         },
         BranchState::Deleting | BranchState::Deleted => completed(
             Conclusion::Neutral,
