@@ -30,7 +30,7 @@ async fn seeded(world: &World) -> Result<(BranchRef, String)> {
 }
 
 /// Asks for a fork.
-async fn fork(world: &World, branch: &BranchRef, query: &str) -> Result<Answer> {
+pub(crate) async fn fork(world: &World, branch: &BranchRef, query: &str) -> Result<Answer> {
     let path = format!("{}/forks{query}", branch.path());
     world.offshoot.call(Method::POST, &path, Some(&json!({}))).await
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
+use crate::forks::fork;
 use crate::shop::{SHOP, column, migration};
 use crate::world::{LIMIT, World};
 
@@ -160,6 +161,35 @@ async fn what_does_not_fit_is_not_begun() -> Result<()> {
     world.waits(&other, &other_sha, 1).await?;
     df.tell(FLOOR + 500 * MEGABYTE)?;
     world.offshoot.ready(&other, &other_sha).await?;
+    world.finish().await
+}
+
+#[tokio::test]
+async fn a_fork_waits_for_room_and_is_made_when_there_is_some() -> Result<()> {
+    let df = Df::telling(50 * GIGABYTE)?;
+    let world = world(&df).await?;
+    world.open_shop()?;
+    let (branch, sha) = world.propose("color", &[column("color")])?;
+    world.offshoot.ready(&branch, &sha).await?;
+    world.settle().await?;
+    df.tell(FLOOR - 1)?;
+    world.at_least("offshoot_disk_floor_bytes", (FLOOR * 1024) as f64).await?;
+    world.until("select count(*) = 0 from instances where state in ('filling', 'spare', 'trash')").await?;
+
+    let fork = fork(&world, &branch, "");
+    let room = async {
+        let waits = "select count(*) = 1 from jobs where kind = 'fill_forks' and state = 'available' and last_error like '%waits for room%'";
+        world.until(waits).await?;
+        world.until("select count(*) = 0 from forks where state = 'live'").await?;
+        df.tell(50 * GIGABYTE)
+    };
+    let (fork, room) = tokio::join!(fork, room);
+    room?;
+    let fork = fork?;
+    ensure!(fork.status == 201, "{fork:?}");
+    let inside = integration::offshoot::connect(fork.database_url()?).await?;
+    inside.query("select color from items", &[]).await?;
+    drop(inside);
     world.finish().await
 }
 

@@ -15,7 +15,8 @@ use crate::domain::branch::Branch;
 use crate::domain::fork::MOST_OF_A_BRANCH;
 use crate::domain::ids::{DatabaseLabel, Oid, RepositoryName};
 use crate::domain::job::Job;
-use crate::engine::fork_name;
+use crate::domain::room::NoRoom;
+use crate::engine::{EngineError, fork_name};
 use crate::store::forks::{self, Handed, NewFork, Wanted, Wish};
 use crate::store::{Event, Store, jobs};
 use crate::web::App;
@@ -43,7 +44,11 @@ pub(super) async fn made(app: &App, wish: &Wish<'_>) -> Result<Handed, Problem> 
             }
             Wanted::Refused(Some(why)) => return Err(unrepeatable(&why)),
             Wanted::Refused(None) => return Err(unready("It is being brought to another commit")),
-            Wanted::NotYet if Instant::now() >= deadline => return Err(late()),
+            Wanted::NotYet if Instant::now() >= deadline => {
+                drop(client);
+                let room = app.engine.room_for(0).await;
+                return Err(late(room.err().as_ref()));
+            }
             Wanted::NotYet => {}
         }
     }
@@ -151,8 +156,14 @@ fn too_many() -> Problem {
         .retry_after(60)
 }
 
-fn late() -> Problem {
-    let detail = "Making it takes longer than a request should; what is being made will be there soon.";
+/// With why, where it is the disk.
+fn late(short: Option<&EngineError>) -> Problem {
+    let detail = match short {
+        Some(EngineError::NoRoom(shortage)) => NoRoom::Disk(*shortage).reason(),
+        _ => {
+            "Making it takes longer than a request should; what is being made will be there soon.".to_owned()
+        }
+    };
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "fork-late", "The fork is not made yet", detail)
         .retry_after(5)
 }
