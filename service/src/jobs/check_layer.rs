@@ -273,7 +273,9 @@ impl<'a> Trial<'a> {
         let client = self.worker.store.client().await?;
         instances::give_up(&client, &self.layer.key).await?;
         layers::forget(&client, &self.layer.key).await?;
+        drop(client);
         engine.drop_layer(&self.layer_names()?).await?;
+        let client = self.worker.store.client().await?;
         Ok(jobs::enqueue(&client, &Job::EmptyTrash).await?)
     }
 

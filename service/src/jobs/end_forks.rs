@@ -44,7 +44,9 @@ impl Worker {
     async fn drop_snapshot(&self, snapshot: &Snapshot) -> Result<(), JobError> {
         let _lock = self.engine.layer_lock(&snapshot.key).await?;
         let client = self.store.client().await?;
-        if snapshots::forget(&client, &snapshot.key).await? {
+        let forgotten = snapshots::forget(&client, &snapshot.key).await?;
+        drop(client);
+        if forgotten {
             let names = LayerNames::recorded(&snapshot.database_name, &snapshot.owner_role)?;
             self.engine.drop_layer(&names).await?;
         }

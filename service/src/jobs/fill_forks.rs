@@ -1,6 +1,7 @@
 //! Makes the forks of a branch that somebody waits for, then a few spare ones.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -60,8 +61,11 @@ impl Worker {
     /// What a crash left half-made.
     async fn release_leftovers(&self, id: BranchId) -> Result<(), JobError> {
         let client = self.store.client().await?;
-        for fork in forks::leftovers(&client, id).await? {
+        let leftovers = forks::leftovers(&client, id).await?;
+        drop(client);
+        for fork in leftovers {
             self.engine.discard(&InstanceNames::of(&fork.database_name)?).await?;
+            let client = self.store.client().await?;
             forks::release(&client, fork.id).await?;
         }
         Ok(())
@@ -177,20 +181,27 @@ impl<'a> Pool<'a> {
     async fn fill(&'a self, stop: &CancellationToken) -> Result<(), JobError> {
         let mut idle: Vec<ForkSession<'a>> = Vec::new();
         let mut making = FuturesUnordered::new();
+        // What is asked for and what is made go on beside each other: those that are being made may hold the very sessions of the store that the
+        // next one is asked for with.
+        let mut asking = None;
+        let mut all_asked = false;
         loop {
-            while making.len() < AT_ONCE
-                && !stop.is_cancelled()
-                && let Some(commission) = self.next().await?
-            {
-                let session = match idle.pop() {
-                    Some(session) => session,
-                    None => self.worker.engine.fork_session().await?,
-                };
-                making.push(self.make(session, commission));
+            if asking.is_none() && making.len() < AT_ONCE && !all_asked && !stop.is_cancelled() {
+                asking = Some(Box::pin(self.next()));
             }
-            match making.next().await {
-                Some(session) => idle.push(session?),
-                None => return if stop.is_cancelled() { Err(JobError::Superseded) } else { Ok(()) },
+            tokio::select! {
+                commission = answer(&mut asking), if asking.is_some() => {
+                    asking = None;
+                    match commission? {
+                        Some(commission) => making.push(self.make(idle.pop(), commission)),
+                        None => all_asked = true,
+                    }
+                }
+                Some(session) = making.next() => {
+                    idle.push(session?);
+                    all_asked = false;
+                }
+                else => return if stop.is_cancelled() { Err(JobError::Superseded) } else { Ok(()) },
             }
         }
     }
@@ -211,10 +222,14 @@ impl<'a> Pool<'a> {
 
     async fn make(
         &self,
-        session: ForkSession<'a>,
+        session: Option<ForkSession<'a>>,
         commission: Commission,
     ) -> Result<ForkSession<'a>, JobError> {
         let started = Instant::now();
+        let session = match session {
+            Some(session) => session,
+            None => self.worker.engine.fork_session().await?,
+        };
         let Worker { store, .. } = self.worker;
         let name = Ident::new(&commission.database_name)?;
         session.begin(&name).await?;
@@ -233,6 +248,14 @@ impl<'a> Pool<'a> {
         forks::made(&store.client().await?, commission.id).await?;
         metrics::histogram!("offshoot_fork_make_seconds").record(started.elapsed());
         Ok(session)
+    }
+}
+
+/// What was asked for, if anything was.
+async fn answer<F: Future>(asked: &mut Option<Pin<Box<F>>>) -> F::Output {
+    match asked {
+        Some(asked) => asked.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -85,8 +85,10 @@ impl Worker {
         let missing = |what: &str| JobError::Retry(anyhow::anyhow!("{what} of {id} is not known"));
         let both = tokio::try_join!(repositories::find(&client, id.repository), pulls::find(&client, id))?;
         let (repository, mut stored) = both;
+        drop(client);
         if stored.is_none() {
             let pull = self.ask(id, None).await?;
+            let client = self.store.client().await?;
             pulls::save(&client, &pull).await?;
             stored = pulls::find(&client, id).await?;
         }

@@ -84,7 +84,9 @@ impl Worker {
         };
         create_instance(&self.store, &self.engine, &spec, Some(layer)).await?;
         let client = self.store.client().await?;
-        if !instances::filled(&client, &id).await? {
+        let waits = instances::filled(&client, &id).await?;
+        drop(client);
+        if !waits {
             self.engine.discard(&names).await?;
         }
         Ok(())
@@ -93,8 +95,11 @@ impl Worker {
     /// One job at a time makes a layer's spares: what is on its way at its start, a crash left behind.
     async fn clear_filling(&self, key: &LayerKey) -> Result<(), JobError> {
         let client = self.store.client().await?;
-        for instance in instances::filling(&client, key).await? {
+        let filling = instances::filling(&client, key).await?;
+        drop(client);
+        for instance in filling {
             self.engine.discard(&held_names(&instance.names)?).await?;
+            let client = self.store.client().await?;
             instances::forget(&client, &instance.id).await?;
         }
         Ok(())

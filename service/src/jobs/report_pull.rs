@@ -46,9 +46,11 @@ impl Worker {
         github: &RepositoryClient,
         subject: &Subject<'_>,
     ) -> Result<(), JobError> {
-        let client = self.store.client().await?;
         let id = subject.pull.id;
-        for check in reports::unended_checks(&client, id).await? {
+        let client = self.store.client().await?;
+        let unended = reports::unended_checks(&client, id).await?;
+        drop(client);
+        for check in unended {
             if check.sha == subject.pull.head_sha {
                 continue;
             }

@@ -98,15 +98,17 @@ impl Worker {
     }
 
     async fn take_up(&self, pull: &PullRequest) -> Result<(), JobError> {
-        let client = self.store.client().await?;
         let id: PullId = pull.id;
+        let client = self.store.client().await?;
         let stored = pulls::find(&client, id).await?.map(|stored| stored.pull);
+        drop(client);
         // The list was read a while ago: a delivery may have told something newer since.
         let pull = match pull::absorb(stored.as_ref(), &PullAction::Described, pull.clone()) {
             Absorbed::Changed(pull) => *pull,
             Absorbed::Stale => return Ok(()),
             Absorbed::Unclear => self.ask(id, None).await?,
         };
+        let client = self.store.client().await?;
         pulls::save(&client, &pull).await?;
         jobs::enqueue(&client, &Job::ReconcilePull(id)).await?;
         Ok(())

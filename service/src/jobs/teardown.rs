@@ -27,9 +27,11 @@ impl Worker {
     /// Takes all that stands for a branch that is being deleted out of reach; it is dropped in the background, where waiting for the disk holds
     /// nobody up. Can be repeated: what is gone already is no error.
     pub(super) async fn tear_down(&self, branch: &Branch) -> Result<(), JobError> {
-        let client = self.store.client().await?;
         let public = InstanceNames::of(&branch.database_name)?;
-        for instance in instances::of_branch(&client, branch.id).await? {
+        let client = self.store.client().await?;
+        let standing = instances::of_branch(&client, branch.id).await?;
+        drop(client);
+        for instance in standing {
             let retired = InstanceNames::retired(&instance.id)?;
             match instance.state {
                 InstanceState::Live => self.engine.retire(&public, &retired).await?,
@@ -41,8 +43,10 @@ impl Worker {
                 }
                 _ => continue,
             }
+            let client = self.store.client().await?;
             instances::trash(&client, &instance.id, &recorded_names(&retired)).await?;
         }
+        let client = self.store.client().await?;
         forks::condemn(&client, branch.id).await?;
         let change = Change { reason: branch.reason.clone(), ..Change::default() };
         branches::transition(&client, branch.id, BranchState::Deleted, &change).await?;

@@ -68,7 +68,9 @@ impl Worker {
         }
         let _lock = self.engine.layer_lock(key).await?;
         let client = self.store.client().await?;
-        if retention::forget_unfinished(&client, key).await? {
+        let forgotten = retention::forget_unfinished(&client, key).await?;
+        drop(client);
+        if forgotten {
             self.engine.drop_layer(&LayerNames::of(key)?).await?;
         }
         Ok(())

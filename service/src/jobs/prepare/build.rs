@@ -97,6 +97,7 @@ impl Preparer<'_> {
         }
         let client = self.store.client().await?;
         let own = branches::credentials(&client, self.store.vault(), branch.id).await?;
+        drop(client);
         self.engine.set_passwords(&names, &own.password, &own.reader_password).await?;
         Ok(Acquired { access: names.access(&own.password), id: spare.id, names })
     }

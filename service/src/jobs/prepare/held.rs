@@ -33,6 +33,8 @@ impl Preparer<'_> {
         let client = self.store.client().await?;
         let nothing = (Held::Nothing, None);
         let Some(live) = instances::live_of(&client, branch.id).await? else { return Ok(nothing) };
+        let credentials = branches::credentials(&client, self.store.vault(), branch.id).await?;
+        drop(client);
         let names = Self::place(branch)?;
         if self.engine.place(&names.database).await? == Place::Nothing {
             tracing::warn!(
@@ -41,12 +43,12 @@ impl Preparer<'_> {
                 "a branch's database is gone; building it anew"
             );
             self.engine.discard(&names).await?;
+            let client = self.store.client().await?;
             instances::forget(&client, &live.id).await?;
             return Ok(nothing);
         }
         // A publication that was cut off leaves it closed.
         self.engine.reopen(&names.database).await?;
-        let credentials = branches::credentials(&client, self.store.vault(), branch.id).await?;
         let ledger = self.engine.ledger(&names.access(&credentials.password)).await?;
         let held = match ledger.rows().await {
             Ok(rows) => match bookkeeping::applied_chain(&rows) {

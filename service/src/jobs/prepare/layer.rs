@@ -137,7 +137,10 @@ async fn stands(
     let Some(layer) = layers::find(&client, key).await?.filter(|layer| layer.complete) else {
         return Ok(false);
     };
-    if !preparer.engine.layer_is_complete(&names(&layer)?).await? {
+    drop(client);
+    let is_complete = preparer.engine.layer_is_complete(&names(&layer)?).await?;
+    let client = preparer.store.client().await?;
+    if !is_complete {
         layers::forget(&client, key).await?;
         return Ok(false);
     }
@@ -175,6 +178,7 @@ impl Builder<'_> {
         let size = self.preparer.engine.database_size(&layer.database).await?;
         let client = self.preparer.store.client().await?;
         layers::complete(&client, self.key, size, milliseconds(started.elapsed())).await?;
+        drop(client);
         metrics::histogram!("offshoot_layer_build_seconds").record(started.elapsed());
         tracing::info!(
             layer = &self.key.as_str()[..12],

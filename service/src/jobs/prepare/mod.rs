@@ -286,14 +286,17 @@ impl Preparer<'_> {
     async fn clear_leftovers(&self, branch: &Branch) -> Result<Branch, JobError> {
         let client = self.store.client().await?;
         let leftovers = instances::preparing_of(&client, branch.id).await?;
-        for instance in &leftovers {
-            if !self.was_published(branch, instance).await? {
-                instances::trash(&client, &instance.id, &instance.names).await?;
-            }
-        }
+        drop(client);
         if leftovers.is_empty() {
             return Ok(branch.clone());
         }
+        for instance in &leftovers {
+            if !self.was_published(branch, instance).await? {
+                let client = self.store.client().await?;
+                instances::trash(&client, &instance.id, &instance.names).await?;
+            }
+        }
+        let client = self.store.client().await?;
         let missing = || JobError::Retry(anyhow::anyhow!("branch {} is not stored any more", branch.id));
         branches::find_by_id(&client, branch.id).await?.ok_or_else(missing)
     }

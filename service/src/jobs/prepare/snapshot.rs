@@ -53,12 +53,13 @@ impl Preparer<'_> {
         if !snapshots::record(&client, origin, &key, database, owner).await? {
             return Err(JobError::Superseded);
         }
-        if let Some(snapshot) = snapshots::find(&client, &key).await?.filter(|snapshot| snapshot.complete)
+        let standing = snapshots::find(&client, &key).await?.filter(|snapshot| snapshot.complete);
+        drop(client);
+        if let Some(snapshot) = standing
             && self.engine.layer_is_complete(&names).await?
         {
             return Ok(Frozen::Snapshot(snapshot));
         }
-        drop(client);
         self.build_snapshot(order, branch, &names, &key).await
     }
 

@@ -130,22 +130,30 @@ pub(super) async fn create(
     let Path(path) = path?;
     let repository = path.repository()?;
     caller.must_write(&repository)?;
-    let mut client = app.store.client().await?;
-    let facts = match repositories::find_by_name(&client, &repository).await? {
+    let client = app.store.client().await?;
+    let known = repositories::find_by_name(&client, &repository).await?;
+    drop(client);
+    // GitHub may take its time: no session of the store is held meanwhile.
+    let facts = match known {
         Some(known) if !known.removed => known.facts,
         _ => {
             let facts = app.github.repository_facts(&repository).await.map_err(|error| {
                 tracing::info!(error = %error, %repository, "a repository could not be looked up");
                 Problem::not_found(format!("{repository} is not known here, and GitHub does not show it to Offshoot: install the App on it."))
             })?;
-            repositories::upsert(&client, &facts).await?;
+            repositories::upsert(&app.store.client().await?, &facts).await?;
             facts
         }
     };
     let pull = PullId { repository: facts.github_id, number: path.number };
-    if pulls::find(&client, pull).await?.is_none() {
-        pulls::save(&client, &described(&app, &facts, path.number).await?).await?;
+    let client = app.store.client().await?;
+    let stored = pulls::find(&client, pull).await?;
+    drop(client);
+    if stored.is_none() {
+        let told = described(&app, &facts, path.number).await?;
+        pulls::save(&app.store.client().await?, &told).await?;
     }
+    let mut client = app.store.client().await?;
     let tx = Store::begin(&mut client).await?;
     pulls::set_unwanted(&tx, pull, None).await?;
     jobs::enqueue(&tx, &Job::ReconcilePull(pull)).await?;
@@ -198,6 +206,7 @@ pub(super) async fn reset(
     jobs::enqueue(&tx, &Job::ReconcilePull(branch.pull)).await?;
     audit::record(&tx, &caller.does(Action::BranchReset, subject(&repository, &branch))).await?;
     Store::commit(tx).await?;
+    drop(client);
     accepted(&app, &repository, branch.id).await
 }
 
@@ -238,6 +247,7 @@ pub(super) async fn change(
     // The pull request may have been told that it goes.
     jobs::enqueue(&tx, &Job::ReportPull(branch.pull)).await?;
     Store::commit(tx).await?;
+    drop(client);
     accepted(&app, &repository, branch.id).await
 }
 
