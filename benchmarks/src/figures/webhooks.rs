@@ -43,9 +43,8 @@ const STATEMENT: &str = "with stored as (insert into rival.deliveries (id, event
      values (gen_random_uuid()::text, 'pull_request', 'closed', '1#1', 'acme/noisy', convert_to(:payload, 'UTF8'), null, null) \
      on conflict (id) do nothing returning id), \
      queued as (insert into rival.jobs as waiting (kind, subject, priority) select 'reconcile_pull', '1#1', 10::smallint from stored \
-     on conflict (kind, subject) where state = 'available' do update set run_at = excluded.run_at where waiting.run_at > excluded.run_at \
-     returning id) \
-     select exists (select from stored) as stored, exists (select from queued) as newly_due;";
+     on conflict (kind, subject) where state = 'available' do update set run_at = excluded.run_at where waiting.run_at > excluded.run_at) \
+     select exists (select from stored) as stored;";
 
 const COPIES: &str = "create schema rival; create table rival.deliveries (like public.deliveries including all); \
                       create table rival.jobs (like public.jobs including all)";

@@ -182,8 +182,8 @@ async fn init(
 /// A new segment of the WAL is not filled with zeros first: all commits wait for those 16 MB. Of 500 inserts of 25 kB a second, the slowest
 /// hundredth took 8 ms without and 85 with them on ext4, the median 1.9 and 1.4.
 ///
-/// Autovacuum looks at each database once in a round, so of a thousand at the usual minute it begins with another sixteen times a second. Nothing
-/// here needs it that often: branches are small and go soon.
+/// Autovacuum looks at each database once in a round, so of a thousand at the usual minute it begins with another sixteen times a second. Branches
+/// are small and go soon, and what changes most, the queue and the deliveries, can wait for five minutes as well.
 ///
 /// A clone by `WAL_LOG` writes the whole template to the WAL: 10 MB, which LZ4 makes 2 MB. 128 MB of shared buffers is also the most that
 /// the checkpoints of `FILE_COPY` and `DROP DATABASE` have to write.

@@ -129,7 +129,7 @@ impl Engine {
     }
 
     /// Large clones of all replicas go one after the other, each by the disk as the one before left it. The lock dies with the session, which goes on
-    /// to the clone's end where its holder is gone.
+    /// to the clone's end where its holder is gone; one that still waits for its turn does so to the end as well, and with it whoever discards that name.
     async fn one_at_a_time<T>(
         &self,
         client: &Client,

@@ -20,8 +20,11 @@ impl Worker {
     pub(super) async fn make_room(&self, claim: &Claim) -> Result<(), JobError> {
         let client = self.store.client().await?;
         let first = branches::first_waiting(&client).await?;
+        drop(client);
         let needs = first.as_ref().map_or(0, |branch| branch.queue.needs);
-        let why = match (self.engine.room_for(needs).await, &first) {
+        let room = self.engine.room_for(needs).await;
+        let client = self.store.client().await?;
+        let why = match (room, &first) {
             (Ok(()), None) => {
                 for layer in instances::pooled_layers(&client).await? {
                     jobs::enqueue(&client, &Job::RefillPool(layer)).await?;
@@ -59,6 +62,7 @@ impl Worker {
         if branches::first_waiting(&client).await?.is_some() {
             return Ok(true);
         }
+        drop(client);
         match self.engine.room_for(0).await {
             Ok(()) => Ok(false),
             Err(EngineError::NoRoom(_)) => Ok(true),

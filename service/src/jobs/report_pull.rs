@@ -57,7 +57,7 @@ impl Worker {
             let text = format!("Superseded by {}", subject.pull.head_sha.short());
             let verdict = Verdict {
                 sha: check.sha.clone(),
-                status: CheckStatus::Completed(Conclusion::Neutral),
+                status: CheckStatus::Completed(Conclusion::Cancelled),
                 title: text.clone(),
                 summary: text,
                 details_url: subject.dashboard_url(),
@@ -77,8 +77,10 @@ impl Worker {
         match &told {
             // Nothing was begun, so nothing needs an end.
             None if !subject.pull.open && subject.branches.is_empty() => return Ok(()),
-            // The verdict of a closed pull request stays what it was.
-            Some(check) if !subject.pull.open && check.ended => return Ok(()),
+            // Of a pull request that is closed, or whose databases are gone, the verdict stays what it was.
+            Some(check) if check.ended && (!subject.pull.open || subject.is_without_database()) => {
+                return Ok(());
+            }
             Some(check) if check.digest == digest(&verdict) => return Ok(()),
             _ => {}
         }

@@ -19,6 +19,9 @@ use crate::domain::job::Lane;
 use crate::store::jobs::{self, ClaimedJob};
 use crate::store::{Event, Listener, Store, StoreError};
 
+/// A flood of announcements is one question to the table each time, and the first of them waits for nothing.
+const TOGETHER: Duration = Duration::from_millis(5);
+
 /// Claims jobs and has them done until `shutdown` is cancelled; then waits for those that run, and puts back for other
 /// workers what is not done within the grace.
 pub async fn run(
@@ -41,9 +44,14 @@ pub async fn run(
     let mut running = JoinSet::new();
     while !shutdown.is_cancelled() {
         worker.claim_all(&mut running, &shutdown).await;
+        let looked = tokio::time::Instant::now();
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = job_announced(&mut events, settings.lane) => {}
+            () = job_announced(&mut events, settings.lane) => {
+                tokio::time::sleep_until(looked + TOGETHER).await;
+                // All that was announced until now is looked for at once.
+                events = events.resubscribe();
+            }
             Some(_) = running.join_next() => {}
             () = tokio::time::sleep(settings.poll) => {}
         }

@@ -31,10 +31,7 @@ pub struct NewDelivery<'a> {
 /// Whether a delivery was new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Receipt {
-    /// And whether its job is due only from now on: else it waits for a worker already, or there is none.
-    Stored {
-        newly_due: bool,
-    },
+    Stored,
     Repeated,
 }
 
@@ -75,15 +72,15 @@ impl FromRow for Delivery {
 
 impl FromRow for Receipt {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
-        Ok(match get(row, "stored")? {
-            true => Self::Stored { newly_due: get(row, "newly_due")? },
-            false => Self::Repeated,
-        })
+        Ok(if get(row, "stored")? { Self::Stored } else { Self::Repeated })
     }
 }
 
 /// Stores a delivery and enqueues its job: one statement, so both or neither, and durable when it returns.
 /// A delivery that is known already changes nothing.
+///
+/// A job that waits already is not written to, but its row is locked until this is committed: whoever claims it sees this delivery, and passes the row by
+/// meanwhile, so workers are to be woken afterwards in any case.
 ///
 /// Nothing is announced: commits that announce something wait for one another, each for the other's disk. Whoever received it wakes its own
 /// workers, and other replicas look at the queue by themselves.
@@ -105,9 +102,8 @@ pub async fn receive(
              select $8::text, $9::text, $10::smallint from stored where $8 is not null
              on conflict (kind, subject) where state = 'available'
              do update set run_at = excluded.run_at where waiting.run_at > excluded.run_at
-             returning id
          )
-         select exists (select from stored) as stored, exists (select from queued) as newly_due",
+         select exists (select from stored) as stored",
     )
     .one(
         client,

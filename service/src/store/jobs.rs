@@ -87,9 +87,8 @@ pub async fn enqueue(client: &impl GenericClient, job: &Job) -> Result<(), Store
              insert into jobs as waiting (kind, subject, priority) values ($1, $2, $3)
              on conflict (kind, subject) where state = 'available'
              do update set run_at = excluded.run_at where waiting.run_at > excluded.run_at
-             returning kind
          )
-         select pg_notify('offshoot_jobs', kind) from queued",
+         select pg_notify('offshoot_jobs', $1)",
     )
     .execute(client, &[&job.kind(), &job.subject(), &job.priority()])
     .await?;

@@ -43,7 +43,7 @@ pub use page::{Page, PageRequest};
 use crate::postgres::{self, ConnectError, Endpoint};
 use crate::secret::{Secret, Vault};
 
-/// Sessions that the whole process shares. Each is held for the length of a statement or a short transaction, never while another is asked for, and
+/// Sessions that the whole process shares, for each of the two ways of committing. Each is held for the length of a statement or a short transaction, never while another is asked for, and
 /// never while GitHub or the branch server is: one alone would do. More of them would make a burst wait, because to open one takes the server
 /// longer than some ten statements.
 const POOL_SIZE: usize = 8;

@@ -31,8 +31,10 @@ const LARGE_AT_ONCE: usize = 8;
 /// GitHub itself gives a delivery up after ten seconds.
 const BODY_TIME: Duration = Duration::from_secs(20);
 const STORE_TRIES: u32 = 3;
-/// Deliveries that are stored at the same time, of a flood: half of the sessions that the process has, so that the others are left to the work.
+/// Deliveries that are stored at the same time, of a flood: half of the sessions that there are for them, the pages and the API.
 const STORED_AT_ONCE: usize = 4;
+/// Where the control database hangs, those that wait for their turn are told so.
+const TURN_TIME: Duration = Duration::from_secs(15);
 
 /// What the route needs.
 #[derive(Debug)]
@@ -88,6 +90,9 @@ async fn take(state: &WebhookState, request: Request) -> Result<StatusCode, Prob
     let received =
         payload::read(envelope.event, &json).map_err(|error| Problem::Malformed(error.to_string()))?;
     tracing::Span::current().record("delivery", envelope.delivery);
+    // The permit is there until this returns; nobody closes the semaphore.
+    let turn = timeout(TURN_TIME, state.turns_to_store.acquire()).await;
+    let _turn = turn.map_err(|_| Problem::Unavailable)?;
     let receipt = store_with_retries(state, &envelope, &received, &json)
         .await
         .map_err(|error| failed(&envelope, error))?;
@@ -101,8 +106,8 @@ async fn take(state: &WebhookState, request: Request) -> Result<StatusCode, Prob
         "received a delivery"
     );
     let (status, outcome) = match (receipt, &received.job) {
-        (Receipt::Stored { .. }, Some(_)) => (StatusCode::ACCEPTED, "stored"),
-        (Receipt::Stored { .. }, None) => (StatusCode::OK, "nothing_to_do"),
+        (Receipt::Stored, Some(_)) => (StatusCode::ACCEPTED, "stored"),
+        (Receipt::Stored, None) => (StatusCode::OK, "nothing_to_do"),
         (Receipt::Repeated, _) => (StatusCode::OK, "repeated"),
     };
     metrics::counter!("offshoot_deliveries_total", "event" => counted(envelope.event), "outcome" => outcome)
@@ -150,12 +155,9 @@ async fn store(
         outcome: received.outcome.as_deref(),
         trace: trace.as_deref(),
     };
-    // Nobody closes it.
-    let _turn = state.turns_to_store.acquire().await.ok();
     let client = state.store.client().await?;
     let receipt = deliveries::receive(&client, &delivery, received.job.as_ref()).await?;
-    // A worker that is woken asks for a job: once for each job that is new, not for each delivery of a flood.
-    if let (Receipt::Stored { newly_due: true }, Some(job)) = (receipt, &received.job) {
+    if let Some(job) = &received.job {
         state.listener.wake(job);
     }
     Ok(receipt)

@@ -7,6 +7,7 @@ use super::branch::Branch;
 use super::failure::Failure;
 use super::ids::{Oid, RepositoryName};
 use super::pull::PullRequest;
+use super::state::BranchState;
 
 mod comment;
 mod expiry;
@@ -25,9 +26,9 @@ pub enum Conclusion {
     Success,
     /// The pull request's fault.
     Failure,
-    /// Nothing was tried: a maintainer has to let it.
+    /// Nothing was tried: a maintainer has to allow it, or the policy gives it no database.
     ActionRequired,
-    /// Nothing was tried or it did not come to an end, and it goes on by itself: our trouble, or no room.
+    /// Nothing was tried or it did not come to an end: our trouble or no room, which go on by themselves, another commit, or the branch went.
     Cancelled,
     /// Nothing to judge. GitHub lets a pull request with it be merged as with a success.
     Neutral,
@@ -103,6 +104,12 @@ pub struct Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// Whether all of its branches are gone or going.
+    pub fn is_without_database(&self) -> bool {
+        let is_gone = |branch: &Branch| matches!(branch.state, BranchState::Deleting | BranchState::Deleted);
+        !self.branches.is_empty() && self.branches.iter().all(is_gone)
+    }
+
     /// The pull request's page on the dashboard.
     pub fn dashboard_url(&self) -> String {
         dashboard_url(self.public_url, self.repository, self.pull.id.number)

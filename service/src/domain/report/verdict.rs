@@ -16,6 +16,10 @@ pub fn verdict(subject: &Subject<'_>) -> Verdict {
         (Some(notice), _) if subject.pull.open => of_notice(notice),
         (_, []) if !subject.pull.open => completed(Conclusion::Neutral, "The pull request is closed"),
         (_, []) => (CheckStatus::Queued, "Waiting for its turn".to_owned()),
+        // They went before there was a verdict: it expired, or somebody removed it.
+        (_, branches) if subject.pull.open && subject.is_without_database() => {
+            (CheckStatus::Completed(Conclusion::Cancelled), of_branches(branches).1)
+        }
         (_, branches) => of_branches(branches),
     };
     let summary = super::comment(subject).unwrap_or_else(|| title.clone());

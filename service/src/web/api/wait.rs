@@ -62,7 +62,7 @@ pub(super) async fn settled(
 }
 
 /// Waits for an announcement that may concern a pull request: one of its number, in any repository while its own is not known. In a burst, many
-/// wait for branches that are not there yet, and each asks for each announcement that it takes for its own.
+/// wait for branches that are not there yet, and each asks the database again at every announcement that it takes for its own.
 async fn about(events: &mut tokio::sync::broadcast::Receiver<Event>, number: i32, repository: Option<i64>) {
     loop {
         match events.recv().await {
