@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use super::ident::Literal;
 use super::identity::is_unpublished;
 use super::instance::Access;
 use super::roles::Login;
-use super::session::Session;
+use super::session::{Answers, Ended, Session};
 use crate::domain::branch::AppliedMigration;
 use crate::domain::chain::{Migration, MigrationFile};
 use crate::domain::failure::{Failure, FailureKind};
@@ -160,7 +160,8 @@ impl Session<'_> {
         }
     }
 
-    /// Two messages for each file: its text, and between two files the row of the one before with the row of the next.
+    /// Two messages for each file: the row of the one before with its own, and its text. They go together, so that the server never waits between
+    /// two files; what is heard of the first decides whether what comes of the second counts.
     async fn apply_all(
         &self,
         files: &[MigrationFile],
@@ -169,15 +170,20 @@ impl Session<'_> {
     ) -> Result<(), ReplayError> {
         // Prisma reads files this way too: what is not UTF-8 becomes U+FFFD.
         let texts: Vec<_> = files.iter().map(|file| String::from_utf8_lossy(&file.bytes)).collect();
-        let mut last: Option<Ran<'_>> = None;
+        let (mut last, mut clock): (Option<Ran<'_>>, _) = (None, Clock::start());
         for (file, text) in files.iter().zip(&texts) {
             let Migration { name, .. } = &file.migration;
             let script = Script { kind: FailureKind::Migration, name, path: &file.path, text };
             let id = Uuid::new_v4();
-            self.turn_over(last.as_ref(), &script, &began(id, &file.migration)).await?;
+            let turned = self.ask(&turn_over(last.as_ref(), &clock.began(id, &file.migration))).await;
+            let running = self.ask_of(&script).await;
+            match self.hear(turned).await {
+                Ok(rows) => clock.answered(rows),
+                Err(ended) => return Err(self.not_turned(last.as_ref(), &script, ended).await),
+            }
             applied.extend(last.take().map(|ran| ran.applied));
             observe(Step::Begun(&file.migration));
-            let ran = self.apply(id, &script, &file.migration).await?;
+            let ran = self.apply(id, &script, &file.migration, running).await?;
             observe(Step::Applied(&ran.applied));
             last = Some(ran);
         }
@@ -188,25 +194,25 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Writes down that one migration finished and that the next begins, in one message; where that is refused, one after the other, to tell
-    /// whose fault it is.
-    async fn turn_over(
-        &self,
-        last: Option<&Ran<'_>>,
-        next: &Script<'_>,
-        began: &str,
-    ) -> Result<(), ReplayError> {
-        let Some(last) = last else { return self.write_down(next, began).await };
-        let finished = finished(last.id);
-        let both = format!("{finished}; {began}");
-        match self.bounded(self.client.batch_execute(&both)).await? {
-            Some(Ok(())) => Ok(()),
-            Some(Err(_)) => {
-                self.write_down(&last.script, &finished).await?;
-                self.write_down(next, began).await
-            }
-            None => Err(self.overrun(&last.script, usize::MAX).into()),
+    /// Why it could not be written down that one migration finished and the next begins. The next one's text was sent already: it is ended, and
+    /// nothing that it did counts.
+    async fn not_turned(&self, last: Option<&Ran<'_>>, next: &Script<'_>, ended: Ended) -> ReplayError {
+        let stop = match ended {
+            Ended::Lost(error) => return error.into(),
+            Ended::Stopped(stop) => stop,
+        };
+        // What was written down is refused for what ran before it, and that is the next one's only where the last one's row was taken.
+        let script = match last {
+            Some(last) if stop.completed == 0 => &last.script,
+            _ => next,
+        };
+        if stop.by_deadline {
+            return self.overrun(script, usize::MAX).into();
         }
+        if let Err(error) = self.end().await {
+            return error.into();
+        }
+        self.unrecorded(script, &stop.error).await
     }
 
     async fn apply<'a>(
@@ -214,9 +220,13 @@ impl Session<'_> {
         id: Uuid,
         script: &Script<'a>,
         migration: &Migration,
+        running: Result<Answers, ReplayError>,
     ) -> Result<Ran<'a>, ReplayError> {
         let began = Instant::now();
-        let ran = self.run(script).await;
+        let ran = match running {
+            Ok(answers) => self.heard(script, answers).await,
+            Err(refused) => Err(refused),
+        };
         let took = began.elapsed();
         if let Err(ReplayError::Author { failure, .. }) = &ran {
             // In a session that is gone or in a failed transaction, Prisma cannot either, and the row stays without a text.
@@ -258,25 +268,59 @@ impl Session<'_> {
     }
 }
 
-/// Later than every row before it, whatever has become of the clock: by this time the rows are read in order.
-fn began(id: Uuid, migration: &Migration) -> String {
-    format!(
-        "INSERT INTO {TABLE} (\"id\", \"checksum\", \"started_at\", \"migration_name\") VALUES ('{id}', {},
-         greatest('{}'::pg_catalog.timestamptz, (SELECT pg_catalog.max(\"started_at\") FROM {TABLE}) + '1 microsecond'::pg_catalog.interval), {})",
-        Literal(migration.checksum.as_str()),
-        now(),
-        Literal(&migration.name)
-    )
+fn turn_over(last: Option<&Ran<'_>>, began: &str) -> String {
+    last.map_or_else(|| began.to_owned(), |last| format!("{}; {began}", finished(last.id)))
 }
 
+/// When rows begin, each later than every row before it, whatever has become of the clock: by this time the rows are read in order.
+struct Clock {
+    last: DateTime<Utc>,
+    /// The table may have rows that are later than the clock's time.
+    may_be_behind: bool,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { last: DateTime::UNIX_EPOCH, may_be_behind: true }
+    }
+
+    /// The row of a migration that begins. As long as the clock may be behind, this asks the table, and answers a row where it is:
+    /// asking costs twice as much as the row itself.
+    fn began(&mut self, id: Uuid, migration: &Migration) -> String {
+        self.last = Utc::now().max(self.last + TimeDelta::microseconds(1));
+        let at = written(self.last);
+        let (started_at, ask) = match self.may_be_behind {
+            true => (
+                format!(
+                    "greatest('{at}'::pg_catalog.timestamptz, (SELECT pg_catalog.max(\"started_at\") FROM {TABLE}) + '1 microsecond'::pg_catalog.interval)"
+                ),
+                format!(
+                    "; SELECT FROM {TABLE} WHERE \"id\" = '{id}' AND \"started_at\" > '{at}'::pg_catalog.timestamptz"
+                ),
+            ),
+            false => (format!("'{at}'"), String::new()),
+        };
+        format!(
+            "INSERT INTO {TABLE} (\"id\", \"checksum\", \"started_at\", \"migration_name\") VALUES ('{id}', {}, {started_at}, {}){ask}",
+            Literal(migration.checksum.as_str()),
+            Literal(&migration.name)
+        )
+    }
+
+    /// How many rows the last one was answered with.
+    fn answered(&mut self, rows: usize) {
+        self.may_be_behind &= rows > 0;
+    }
+}
+
+/// The clock's time and not the server's `now()`, which stands still in a transaction that a file left open.
 fn finished(id: Uuid) -> String {
     format!(
         "UPDATE {TABLE} SET \"applied_steps_count\" = \"applied_steps_count\" + 1, \"finished_at\" = '{}' WHERE \"id\" = '{id}'",
-        now()
+        written(Utc::now())
     )
 }
 
-/// The clock's time and not `now()`, which stands still in a transaction that a file left open.
-fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true)
+fn written(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

@@ -196,6 +196,47 @@ async fn a_forged_bookkeeping_is_not_believed() {
 }
 
 #[tokio::test]
+async fn rows_stay_in_order_after_the_clock_jumps_back() {
+    on_each_server(async |engine| {
+        let made = make(engine, Source::Empty).await;
+        let files: Vec<_> = (1..=5).map(|number| migration(&number.to_string(), "SELECT 1;")).collect();
+        assert_eq!(replay(engine, &made, &files[..2]).await, Ok(2));
+        let later = "update _prisma_migrations set started_at = started_at + interval '1 day', finished_at = finished_at + interval '1 day'";
+        connect(engine, &made.access).await.unwrap().batch_execute(later).await.unwrap();
+        assert_eq!(replay(engine, &made, &files[2..]).await, Ok(3));
+        verify(&engine.bookkeeping(&made.access).await.unwrap(), &Chain::of(&files)).unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_closes_the_bookkeeping_is_named_and_not_what_was_sent_behind_it() {
+    let refuse_rows = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no more'; END $$; \
+                       CREATE TRIGGER refuse BEFORE INSERT ON _prisma_migrations FOR EACH ROW EXECUTE FUNCTION refuse();";
+    on_each_server(async |engine| {
+        for (sql, blamed, sqlstate) in [("SET search_path = '';", "1", "42P01"), (refuse_rows, "2", "P0001")] {
+            let made = make(engine, Source::Empty).await;
+            let files = [migration("1", sql), migration("2", "SELECT pg_sleep(600);")];
+            let failure = tokio::time::timeout(Duration::from_secs(30), replay(engine, &made, &files)).await;
+            let failure = failure.expect("nobody waits for what was sent behind it").unwrap_err();
+            assert_eq!(
+                (failure.migration.as_str(), failure.sqlstate.as_deref()),
+                (blamed, Some(sqlstate)),
+                "{sql}"
+            );
+            let sleeping = "select pid::text from pg_stat_activity where query like '%pg_sleep(600)%' and pid <> pg_backend_pid()";
+            let all_ended = async {
+                while !ask(engine, &made.names.database, sleeping).await.is_empty() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(30), all_ended).await.expect("it was ended");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_runs_too_long_is_ended_and_named() {
     let limits = Limits { job_timeout: std::time::Duration::from_secs(1), ..Limits::default() };
     with_limits(limits, async |engine| {
