@@ -10,12 +10,14 @@ use super::{Claim, Figure, Outcome, mib, ms, ratio, times};
 use crate::bench::{Bench, progress};
 use crate::chain::Chain;
 use crate::results::{Measured, Series, Unit};
-use crate::site::{Plan, Site, milliseconds};
+use crate::site::{Plan, Ready, Site, milliseconds};
 use crate::storage::disk_mib;
 
 pub const OFFSHOOT: &str = "webhook → ready";
 const MEMORY: &str = "memory of the service (resident)";
 const START: &str = "start of the service, PostgreSQL being up";
+/// What a branch's document says of the way.
+const PARTS: [&str; 5] = ["queued", "read", "acquire", "migrate", "total"];
 const COUNTS: [usize; 4] = [0, 100, 300, 1_000];
 const QUICK_COUNTS: [usize; 3] = [0, 4, 12];
 /// Opened together on the way there.
@@ -51,8 +53,12 @@ fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
         for count in counts {
             crowd.grow(*count).await?;
             let mut latency = Series::of_ms(OFFSHOOT).over(*count as f64);
+            let mut parts =
+                PARTS.map(|part| Series::of_ms(format!("timings_ms.{part}")).over(*count as f64));
             for _ in 0..bench.runs(25, 3) {
-                latency.push(crowd.one_more().await?);
+                let ready = crowd.one_more().await?;
+                latency.push(ready.elapsed_ms);
+                parts.iter_mut().zip(PARTS).for_each(|(series, part)| series.push(ready.timing(part)));
                 site.settle().await?;
             }
             let resident = resident_mib(&site)?;
@@ -60,8 +66,9 @@ fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
                 FIGURE.name,
                 format!("{count}: {}, {resident:.0} MiB", ms(latency.median().unwrap_or_default())),
             );
-            series
-                .extend([latency, Series::new(MEMORY, Unit::Mebibytes).over(*count as f64).with([resident])]);
+            series.push(latency);
+            series.extend(parts);
+            series.push(Series::new(MEMORY, Unit::Mebibytes).over(*count as f64).with([resident]));
         }
         let mut start = Series::of_ms(START).over(crowd.alive as f64);
         for _ in 0..bench.runs(20, 3) {
@@ -98,10 +105,10 @@ impl Crowd<'_> {
         self.site.settle().await
     }
 
-    async fn one_more(&mut self) -> Result<f64> {
+    async fn one_more(&mut self) -> Result<Ready> {
         let (head, changes) = (format!("crowd-{}", self.alive), [Chain::one_more(self.alive).change()]);
         self.alive += 1;
-        Ok(self.site.ready(&self.site.open(self.repository, &head, &changes)?).await?.elapsed_ms)
+        self.site.ready(&self.site.open(self.repository, &head, &changes)?).await
     }
 }
 
