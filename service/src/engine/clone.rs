@@ -163,7 +163,7 @@ impl Engine {
             Some(value) => {
                 let set = format!("SET file_copy_method = {value}");
                 // Sent together, in this order: two messages, because CREATE DATABASE must be alone in its own.
-                let (set, created) = tokio::join!(client.batch_execute(&set), client.batch_execute(&create));
+                let (set, created) = tokio::join!(biased; client.batch_execute(&set), client.batch_execute(&create));
                 created.and(set)?;
             }
             None => client.batch_execute(&create).await?,
