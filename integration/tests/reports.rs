@@ -3,7 +3,12 @@
 mod budgets;
 mod outages;
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
+use http::Method;
+use integration::git::Change;
+use integration::github::{Fault, Matcher};
 use integration::offshoot::Credentials;
 
 use crate::shop::{SHOP, column, migration};
@@ -60,5 +65,48 @@ async fn a_lost_memory_says_nothing_twice() -> Result<()> {
     world.github.delete_comment(SHOP, comments.first().context("a comment")?.id, "acme")?;
     world.settle().await?;
     world.the_comment(&branch)?;
+    world.finish().await
+}
+
+/// A commit is not judged by the one before, however long it takes to be read.
+#[tokio::test]
+async fn a_push_that_was_not_looked_at_has_no_verdict() -> Result<()> {
+    let token = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
+    let world =
+        World::start_with(|options| options.credentials = Credentials::Token(token.to_owned())).await?;
+    world.open_shop()?;
+    let (branch, sha) = world.propose("color", &[column("color")])?;
+    world.offshoot.ready(&branch, &sha).await?;
+    world.settle().await?;
+    let reading = Matcher::new(Method::GET, "/repos/**");
+    world.github.fail(reading, Fault::Latency(Duration::from_millis(1_500)), None);
+    let sha = world.push(&branch, &[migration("20260202000000_bad", "select nothing_here;\n")])?;
+    world.offshoot.branch_at(&branch, &sha, &[409]).await?;
+    world.github.clear_faults();
+    world.settle().await?;
+    let statuses = world.github.statuses(SHOP, sha.parse()?)?;
+    let told: Vec<_> = statuses.iter().map(|status| status.state.as_str()).collect();
+    ensure!(told.len() > 1, "it was told before it was read: {told:?}");
+    ensure!(told.last() == Some(&"failure") && !told.contains(&"success"), "{told:?}");
+    world.finish().await
+}
+
+/// The check of a commit is not what it was once something new is known of it.
+#[tokio::test]
+async fn a_pull_request_that_is_reopened_is_judged_by_the_configuration_of_then() -> Result<()> {
+    let world = World::start().await?;
+    world.open_shop()?;
+    let (branch, sha) = world.propose("color", &[column("color")])?;
+    world.offshoot.ready(&branch, &sha).await?;
+    world.settle().await?;
+    world.github.close(SHOP, branch.number)?;
+    world.settle().await?;
+    world.github.push(SHOP, "main", &[Change::write(".offshoot.toml", "[[databases]]\n")])?;
+    world.settle().await?;
+    world.github.reopen(SHOP, branch.number)?;
+    world.settle().await?;
+    let runs = world.github.check_runs(SHOP, sha.parse()?)?;
+    let last = runs.last().context("a check run")?;
+    ensure!(last.conclusion.as_deref() == Some("failure"), "{last:?}");
     world.finish().await
 }

@@ -135,7 +135,7 @@ impl Worker {
         }
         let live: Vec<&Branch> =
             branches.iter().filter(|branch| branch.state != BranchState::Deleting).collect();
-        let unwanted = stored.unwanted_sha.as_ref() == Some(&pull.head_sha);
+        let unwanted = stored.is_unwanted();
         if unwanted && live.is_empty() {
             return Ok(());
         }

@@ -29,6 +29,7 @@ impl Worker {
             pull: &stored.pull,
             branches: &branches,
             notice: stored.notice.as_ref(),
+            unwanted: stored.is_unwanted(),
             approved_by: stored.approved_by(),
             public_url: &self.public_url,
             idle_ttl: self.idle_ttl,
@@ -75,12 +76,11 @@ impl Worker {
         let told = reports::find_check(&client, id, &verdict.sha).await?;
         drop(client);
         match &told {
-            // Nothing was begun, so nothing needs an end.
-            None if !subject.pull.open && subject.branches.is_empty() => return Ok(()),
-            // Of a pull request that is closed, or whose databases are gone, the verdict stays what it was.
-            Some(check) if check.ended && (!subject.pull.open || subject.is_without_database()) => {
+            // Nothing was begun, so nothing needs an end. A commit status may have been told, and its answer lost.
+            None if !subject.pull.open && (self.github.is_app() || subject.branches.is_empty()) => {
                 return Ok(());
             }
+            Some(check) if check.ended && report::is_final(subject) => return Ok(()),
             Some(check) if check.digest == digest(&verdict) => return Ok(()),
             _ => {}
         }

@@ -40,6 +40,13 @@ pub struct StoredPull {
     pub unwanted_sha: Option<Oid>,
 }
 
+impl StoredPull {
+    /// Whether databases of the head commit were ended before the pull request.
+    pub fn is_unwanted(&self) -> bool {
+        self.unwanted_sha.as_ref() == Some(&self.pull.head_sha)
+    }
+}
+
 impl FromRow for StoredPull {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
         let pull = PullRequest {

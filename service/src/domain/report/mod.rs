@@ -7,7 +7,6 @@ use super::branch::Branch;
 use super::failure::Failure;
 use super::ids::{Oid, RepositoryName};
 use super::pull::PullRequest;
-use super::state::BranchState;
 
 mod comment;
 mod expiry;
@@ -17,7 +16,7 @@ mod verdict;
 
 pub use comment::{comment, description};
 pub use expiry::notice_of_end;
-pub use verdict::verdict;
+pub use verdict::{is_final, verdict};
 
 /// How a check run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +93,8 @@ pub struct Subject<'a> {
     /// One for each database, in the order of their labels.
     pub branches: &'a [Branch],
     pub notice: Option<&'a Notice>,
+    /// Of the head commit, databases were ended before the pull request: they come back with the next push.
+    pub unwanted: bool,
     /// Who let the head commit of a fork run.
     pub approved_by: Option<&'a str>,
     /// Base of links to the dashboard, without a `/` at its end.
@@ -104,12 +105,6 @@ pub struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// Whether all of its branches are gone or going.
-    pub fn is_without_database(&self) -> bool {
-        let is_gone = |branch: &Branch| matches!(branch.state, BranchState::Deleting | BranchState::Deleted);
-        !self.branches.is_empty() && self.branches.iter().all(is_gone)
-    }
-
     /// The pull request's page on the dashboard.
     pub fn dashboard_url(&self) -> String {
         dashboard_url(self.public_url, self.repository, self.pull.id.number)

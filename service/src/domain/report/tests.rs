@@ -106,6 +106,7 @@ fn told(branches: &[Branch], notice: Option<&Notice>, open: bool) -> String {
         pull: &pull,
         branches,
         notice,
+        unwanted: true,
         approved_by: None,
         public_url,
         idle_ttl: None,
@@ -274,6 +275,66 @@ fn several_databases() {
     insta::assert_snapshot!("several_databases", told(&[failed, branch(BranchState::Ready)], None, true));
 }
 
+/// What is said of the head, and whether that is the end of it.
+fn judged(branches: &[Branch], open: bool, unwanted: bool) -> (CheckStatus, bool) {
+    let (repository, pull) = (repository(), PullRequest { open, ..pull() });
+    let subject = Subject {
+        repository: &repository,
+        pull: &pull,
+        branches,
+        notice: None,
+        unwanted,
+        approved_by: None,
+        public_url: "https://offshoot.acme.dev",
+        idle_ttl: None,
+        now: now(),
+    };
+    let notice = Notice::Errored { message: "GitHub does not answer".to_owned() };
+    assert!(!open || !is_final(&Subject { notice: Some(&notice), ..subject.clone() }), "a notice is news");
+    (verdict(&subject).status, is_final(&subject))
+}
+
+#[test]
+fn a_database_judges_the_commit_that_it_is_at() {
+    let (ready, failed) = (branch(BranchState::Ready), failing(migration_failure()));
+    let earlier = |branch: &Branch| Branch { head_sha: sha("c"), ..branch.clone() };
+    let gone = Branch { database: "billing".parse().unwrap(), ..branch(BranchState::Deleted) };
+    let cancelled = CheckStatus::Completed(Conclusion::Cancelled);
+    let success = CheckStatus::Completed(Conclusion::Success);
+    for (branches, open, unwanted, expected) in [
+        (vec![ready.clone()], true, false, (success, false)),
+        // The push was not looked at yet.
+        (vec![earlier(&ready)], true, false, (CheckStatus::Queued, false)),
+        (vec![earlier(&failed)], true, false, (CheckStatus::Queued, false)),
+        (vec![ready.clone(), earlier(&ready)], true, false, (CheckStatus::Queued, false)),
+        (vec![earlier(&ready)], false, false, (cancelled, true)),
+        // It expired, or somebody removed it. The others do not stand for it.
+        (vec![gone.clone()], true, true, (cancelled, true)),
+        (vec![ready.clone(), gone.clone()], true, true, (cancelled, true)),
+        (
+            vec![failed.clone(), gone.clone()],
+            true,
+            true,
+            (CheckStatus::Completed(Conclusion::Failure), false),
+        ),
+        // It is no longer declared, or is of an earlier commit: a new one comes.
+        (vec![ready.clone(), gone.clone()], true, false, (success, false)),
+        (vec![ready.clone(), earlier(&gone)], true, true, (success, false)),
+        (vec![earlier(&gone)], true, false, (CheckStatus::Queued, false)),
+        // Closed before there was a verdict: what was not judged must let nothing be merged.
+        (vec![gone.clone()], false, false, (cancelled, true)),
+        (vec![], false, false, (cancelled, true)),
+        (vec![], true, false, (CheckStatus::Queued, false)),
+    ] {
+        let states: Vec<_> = branches.iter().map(|branch| (branch.state, branch.head_sha.short())).collect();
+        assert_eq!(
+            judged(&branches, open, unwanted),
+            expected,
+            "{states:?}, open {open}, unwanted {unwanted}"
+        );
+    }
+}
+
 #[test]
 fn strangers_text_reads_as_it_is() {
     let mut failure = migration_failure();
@@ -327,6 +388,7 @@ fn a_fork_s_report_says_who_let_it_run() {
         pull: &pull,
         branches: &[],
         notice: Some(&notice),
+        unwanted: false,
         approved_by,
         public_url: "https://offshoot.acme.dev",
         idle_ttl: None,

@@ -12,15 +12,9 @@ const TITLE_LIMIT: usize = 139;
 
 /// What is said of the pull request's head commit.
 pub fn verdict(subject: &Subject<'_>) -> Verdict {
-    let (status, title) = match (subject.notice, subject.branches) {
-        (Some(notice), _) if subject.pull.open => of_notice(notice),
-        (_, []) if !subject.pull.open => completed(Conclusion::Neutral, "The pull request is closed"),
-        (_, []) => (CheckStatus::Queued, "Waiting for its turn".to_owned()),
-        // They went before there was a verdict: it expired, or somebody removed it.
-        (_, branches) if subject.pull.open && subject.is_without_database() => {
-            (CheckStatus::Completed(Conclusion::Cancelled), of_branches(branches).1)
-        }
-        (_, branches) => of_branches(branches),
+    let (status, title) = match subject.notice {
+        Some(notice) if subject.pull.open => of_notice(notice),
+        _ => of_branches(subject),
     };
     let summary = super::comment(subject).unwrap_or_else(|| title.clone());
     Verdict {
@@ -51,18 +45,52 @@ fn of_notice(notice: &Notice) -> (CheckStatus, String) {
     }
 }
 
+/// Whether nothing new is to be said of a commit whose check has ended: the pull request is closed, or the database that would decide is gone.
+pub fn is_final(subject: &Subject<'_>) -> bool {
+    !subject.pull.open || (subject.notice.is_none() && deciding(subject).is_some_and(is_gone))
+}
+
 /// The worst of all databases decides, and is named where there are several.
-fn of_branches(branches: &[Branch]) -> (CheckStatus, String) {
-    let worst = branches.iter().max_by_key(|branch| gravity(branch.state)).expect("there is a branch");
-    let label = if branches.len() > 1 { format!("{}: ", worst.database) } else { String::new() };
-    let (status, title) = of_branch(worst);
+fn of_branches(subject: &Subject<'_>) -> (CheckStatus, String) {
+    let Some(worst) = deciding(subject) else { return unjudged(subject) };
+    let label = if subject.branches.len() > 1 { format!("{}: ", worst.database) } else { String::new() };
+    let (status, title) = if judges_head(subject, worst) { of_branch(worst) } else { unjudged(subject) };
     (status, format!("{label}{title}"))
 }
 
+/// Of an open pull request, a database that is gone counts only where somebody, or its time, ended it at this very commit: a new one comes in place of
+/// any other, or its configuration is gone as well.
+fn deciding<'s>(subject: &Subject<'s>) -> Option<&'s Branch> {
+    let counts = |branch: &&Branch| {
+        !is_gone(branch) || !subject.pull.open || (subject.unwanted && judges_head(subject, branch))
+    };
+    subject.branches.iter().filter(counts).max_by_key(|branch| match judges_head(subject, branch) {
+        true => gravity(branch.state),
+        false => gravity(BranchState::Pending),
+    })
+}
+
+/// Whether a branch is at the head commit: before it was looked at, a push leaves it at an earlier one.
+fn judges_head(subject: &Subject<'_>, branch: &Branch) -> bool {
+    branch.head_sha == subject.pull.head_sha
+}
+
+fn is_gone(branch: &Branch) -> bool {
+    matches!(branch.state, BranchState::Deleting | BranchState::Deleted)
+}
+
+fn unjudged(subject: &Subject<'_>) -> (CheckStatus, String) {
+    match subject.pull.open {
+        true => (CheckStatus::Queued, "Waiting for its turn".to_owned()),
+        false => completed(Conclusion::Cancelled, "The pull request is closed"),
+    }
+}
+
+/// One that is gone without a verdict weighs more than one that is ready: nobody may take the others' for its own.
 fn gravity(state: BranchState) -> u8 {
     match state {
-        BranchState::Deleted | BranchState::Deleting => 0,
-        BranchState::Ready => 1,
+        BranchState::Ready => 0,
+        BranchState::Deleted | BranchState::Deleting => 1,
         BranchState::Blocked => 2,
         BranchState::Errored => 3,
         BranchState::Pending => 4,
@@ -92,8 +120,9 @@ fn of_branch(branch: &Branch) -> (CheckStatus, String) {
             ),
             None => completed(Conclusion::ActionRequired, reason.unwrap_or("Waiting")),
         },
+        // Before there was a verdict, and what never was judged lets nothing be merged: another pull request may have the same head.
         BranchState::Deleting | BranchState::Deleted => completed(
-            Conclusion::Neutral,
+            Conclusion::Cancelled,
             reason.unwrap_or("The pull request is closed; its database is gone"),
         ),
     }
@@ -119,7 +148,8 @@ fn failed(failure: &Failure) -> String {
 }
 
 fn annotations(subject: &Subject<'_>) -> Vec<Annotation> {
-    let of_branches = subject.branches.iter().filter(|branch| branch.state == BranchState::Failed);
+    let has_failed = |branch: &&Branch| branch.state == BranchState::Failed && judges_head(subject, branch);
+    let of_branches = subject.branches.iter().filter(has_failed);
     let of_notice = match subject.notice {
         Some(Notice::Configuration { failure }) => Some(failure.as_ref()),
         _ => None,

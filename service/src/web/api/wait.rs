@@ -90,9 +90,7 @@ pub(super) async fn find(
     let Some(Listed { repository, branch }) = found else { return Ok(None) };
     if branch.state == BranchState::Deleted {
         let stored = pulls::find(&client, branch.pull).await?;
-        if stored.is_some_and(|stored| {
-            stored.pull.open && stored.unwanted_sha.as_ref() != Some(&stored.pull.head_sha)
-        }) {
+        if stored.is_some_and(|stored| stored.pull.open && !stored.is_unwanted()) {
             return Ok(None);
         }
     }
