@@ -160,8 +160,9 @@ impl Session<'_> {
         }
     }
 
-    /// Two messages for each file: the row of the one before with its own, and its text. They go together, so that the server never waits between
-    /// two files; what is heard of the first decides whether what comes of the second counts.
+    /// Two messages for each file: the row of the one before with its own, and its text. They go together, so that the server does not wait between
+    /// two files; what is heard of the first decides whether what comes of the second counts. Where it does not, the row before stays without an
+    /// end, and the database is built anew by whoever finds it.
     async fn apply_all(
         &self,
         files: &[MigrationFile],
@@ -176,11 +177,22 @@ impl Session<'_> {
             let script = Script { kind: FailureKind::Migration, name, path: &file.path, text };
             let id = Uuid::new_v4();
             let turned = self.ask(&turn_over(last.as_ref(), &clock.began(id, &file.migration))).await;
-            let running = self.ask_of(&script).await;
+            // Not behind the first row: where that one alone were refused, nothing would tell that the file ran.
+            let sent = match last {
+                Some(_) => Some(self.ask_of(&script).await),
+                None => None,
+            };
             match self.hear(turned).await {
                 Ok(rows) => clock.answered(rows),
-                Err(ended) => return Err(self.not_turned(last.as_ref(), &script, ended).await),
+                Err(ended) => {
+                    drop(sent);
+                    return Err(self.not_turned(last.as_ref(), &script, ended).await);
+                }
             }
+            let running = match sent {
+                Some(sent) => sent,
+                None => self.ask_of(&script).await,
+            };
             applied.extend(last.take().map(|ran| ran.applied));
             observe(Step::Begun(&file.migration));
             let ran = self.apply(id, &script, &file.migration, running).await?;
@@ -194,7 +206,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Why it could not be written down that one migration finished and the next begins. The next one's text was sent already: it is ended, and
+    /// Why it could not be written down that one migration finished and the next begins. The next one's text may have been sent: it is ended, and
     /// nothing that it did counts.
     async fn not_turned(&self, last: Option<&Ran<'_>>, next: &Script<'_>, ended: Ended) -> ReplayError {
         let stop = match ended {

@@ -186,7 +186,8 @@ impl Session<'_> {
                     Some(Ok(SimpleQueryMessage::CommandComplete(_))) => completed += 1,
                     Some(Ok(SimpleQueryMessage::Row(_))) => rows += 1,
                     Some(Ok(_)) => {}
-                    Some(Err(error)) => return Err(stop(completed, error, by_deadline)),
+                    // The session may have been ended for what was sent before this.
+                    Some(Err(error)) => return Err(stop(completed, error, by_deadline || Instant::now() >= self.deadline)),
                 },
                 () = tokio::time::sleep_until(deadline) => {
                     if by_deadline {
