@@ -25,7 +25,7 @@ pub const FIGURE: Figure = Figure {
     method: "A repository whose base has no migration, and a pull request that brings all 434, differing in the first file from every one before, so \
              that nothing made earlier serves it. Offshoot's time is what the branch document says of the replay, bookkeeping and all; webhook to \
              ready, which includes reading 434 files from GitHub, is beside it. The bare loop sends each file as one simple query on one \
-             connection to an empty database of the same server, without bookkeeping.",
+             connection to an empty database of the same server, without bookkeeping. No database is dropped meanwhile.",
     measure,
     claims,
 };
@@ -44,8 +44,8 @@ fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
             ours.push(ready.timing("migrate"));
             whole.push(ready.elapsed_ms);
             site.settle().await?;
-            bare.push(bare_loop(&site.server, &chain, "off").await?);
-            durable.push(bare_loop(&site.server, &chain, "on").await?);
+            bare.push(bare_loop(&site.server, &chain, number, "off").await?);
+            durable.push(bare_loop(&site.server, &chain, number, "on").await?);
             let said = [&ours, &bare].map(|series| ms(series.values[number]));
             progress(
                 FIGURE.name,
@@ -58,19 +58,18 @@ fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
     .boxed()
 }
 
-async fn bare_loop(server: &Server, chain: &Chain, synchronous_commit: &str) -> Result<f64> {
+/// The database stays: on some file systems the first files after many were removed take long to make, and only who comes next would pay.
+async fn bare_loop(server: &Server, chain: &Chain, number: usize, synchronous_commit: &str) -> Result<f64> {
     let administrator = server.connect("postgres").await?;
-    administrator.batch_execute("CREATE DATABASE rival_loop TEMPLATE template0").await?;
-    let client = server.connect("rival_loop").await?;
+    let database = format!("rival_{synchronous_commit}_{number}");
+    administrator.batch_execute(&format!("CREATE DATABASE {database} TEMPLATE template0")).await?;
+    let client = server.connect(&database).await?;
     client.batch_execute(&format!("SET synchronous_commit = {synchronous_commit}")).await?;
     let began = Instant::now();
     for migration in &chain.migrations {
         client.batch_execute(&migration.sql).await.with_context(|| format!("run {}", migration.name))?;
     }
-    let elapsed = milliseconds(began.elapsed());
-    drop(client);
-    administrator.batch_execute("DROP DATABASE rival_loop WITH (FORCE)").await?;
-    Ok(elapsed)
+    Ok(milliseconds(began.elapsed()))
 }
 
 fn claims(measured: &Measured) -> Vec<Claim> {

@@ -53,8 +53,7 @@ fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
         for count in counts {
             crowd.grow(*count).await?;
             let mut latency = Series::of_ms(OFFSHOOT).over(*count as f64);
-            let mut parts =
-                PARTS.map(|part| Series::of_ms(format!("timings_ms.{part}")).over(*count as f64));
+            let mut parts = PARTS.map(|part| Series::of_ms(format!("timings_ms.{part}")).over(*count as f64));
             for _ in 0..bench.runs(25, 3) {
                 let ready = crowd.one_more().await?;
                 latency.push(ready.elapsed_ms);

@@ -20,6 +20,11 @@ pub(super) const LARGE_CLONES: &str =
 pub(super) const LARGE_CLONES_END: &str =
     "select pg_catalog.pg_advisory_unlock(pg_catalog.hashtextextended('large clones', 1))";
 
+/// A server that waits for a lock or copies files does not see by itself that nobody waits for it any more, and keeps what it holds: for hours, where a
+/// machine went without a word.
+const NOTICE_WHO_IS_GONE: &str = "set client_connection_check_interval = '5s'; set tcp_keepalives_idle = '15s'; \
+                                  set tcp_keepalives_interval = '5s'; set tcp_keepalives_count = 3";
+
 /// What is known of cloning on this server, shared by all who clone. Kept in memory: a server that moved to another file
 /// system is another one, and measuring it again takes a second or two in the background.
 #[derive(Debug, Clone)]
@@ -128,22 +133,26 @@ impl Engine {
         }
     }
 
-    /// Large clones of all replicas go one after the other, each by the disk as the one before left it. The lock dies with the session, which goes on
-    /// to the clone's end where its holder is gone; one that still waits for its turn does so to the end as well, and with it whoever discards that name.
+    /// Large clones of all replicas go one after the other, each by the disk as the one before left it. The lock dies with its session, which goes on
+    /// to the clone's end where only its job was given up, and ends within a minute where its process or its machine is gone.
     async fn one_at_a_time<T>(
         &self,
         client: &Client,
         clone: impl Future<Output = Result<T, EngineError>>,
     ) -> Result<T, EngineError> {
         let refused = || EngineError::refused("wait for another large clone");
+        if let Err(error) = client.batch_execute(NOTICE_WHO_IS_GONE).await {
+            tracing::debug!(%error, "the branch server does not look whether its client is there");
+        }
         client.execute(LARGE_CLONES, &[]).await.map_err(refused())?;
         let done = async {
             self.capacity().await?;
             clone.await
         };
         let done = done.await;
-        client.execute(LARGE_CLONES_END, &[]).await.map_err(refused())?;
-        done
+        let unlocked = client.execute(LARGE_CLONES_END, &[]).await.map_err(refused());
+        let done = done?;
+        unlocked.map(|_| done)
     }
 
     /// Clones by this method, and learns from how long it took.
@@ -163,7 +172,8 @@ impl Engine {
             Some(value) => {
                 let set = format!("SET file_copy_method = {value}");
                 // Sent together, in this order: two messages, because CREATE DATABASE must be alone in its own.
-                let (set, created) = tokio::join!(biased; client.batch_execute(&set), client.batch_execute(&create));
+                let (set, created) =
+                    tokio::join!(biased; client.batch_execute(&set), client.batch_execute(&create));
                 created.and(set)?;
             }
             None => client.batch_execute(&create).await?,
