@@ -29,6 +29,9 @@ use crate::store::repositories::{self, Repository};
 const SUPERSEDED_POLL: Duration = Duration::from_millis(250);
 /// A branch that is ready sooner is reported once, without an "in progress" before.
 const PATIENCE: Duration = Duration::from_millis(700);
+/// What is left to do after a verdict waits for so long. To make another spare, and to tell GitHub, keeps the machine busy, and whoever waits for the
+/// database goes first.
+const ANSWER_FIRST: Duration = Duration::from_millis(15);
 /// For how long more deliveries are waited for after some that told nothing new.
 const HEARING: Duration = Duration::from_millis(50);
 
@@ -217,6 +220,8 @@ impl Worker {
                 }
             }
         }
+        call.turn.end();
+        tokio::time::sleep(ANSWER_FIRST).await;
         if reading.comparison.merge_base == reading.comparison.tip {
             for database in &reading.databases {
                 let DatabaseReading { layout, base, .. } = database;
