@@ -60,20 +60,24 @@ impl Server {
         Ok(elapsed)
     }
 
-    /// Makes so many databases from a template at once, each on a connection that is open already. How many a second.
-    pub async fn clones_at_once(&self, template: &str, count: usize) -> Result<f64> {
-        let sessions = try_join_all((0..count).map(|_| self.connect("postgres"))).await?;
+    /// Makes these databases from a template at once, each on a connection that is open already. How many a second.
+    pub async fn clones_at_once(&self, template: &str, names: &[String]) -> Result<f64> {
+        let sessions = try_join_all(names.iter().map(|_| self.connect("postgres"))).await?;
         let began = Instant::now();
-        let made = sessions.iter().enumerate().map(|(at, session)| async move {
-            let sql = format!("CREATE DATABASE rival_{at} TEMPLATE \"{template}\"");
+        let made = names.iter().zip(&sessions).map(|(name, session)| async move {
+            let sql = format!("CREATE DATABASE {name} TEMPLATE \"{template}\"");
             session.batch_execute(&sql).await.context("make a rival's database")
         });
         try_join_all(made).await?;
-        let rate = count as f64 / began.elapsed().as_secs_f64();
-        for at in 0..count {
-            sessions[0].batch_execute(&format!("DROP DATABASE rival_{at}")).await?;
+        Ok(names.len() as f64 / began.elapsed().as_secs_f64())
+    }
+
+    pub async fn drop_databases(&self, names: &[String]) -> Result<()> {
+        let session = self.connect("postgres").await?;
+        for name in names {
+            session.batch_execute(&format!("DROP DATABASE {name}")).await?;
         }
-        Ok(rate)
+        Ok(())
     }
 
     /// One of the server's client programs, which finds the server in its environment.

@@ -51,7 +51,9 @@ fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
             }
             each.values.extend(ready.iter().map(|ready| ready.elapsed_ms));
             site.settle().await?;
-            bare.push(site.server.clones_at_once(&template, count).await?);
+            let rivals: Vec<_> = (0..count).map(|at| format!("rival_{at}")).collect();
+            bare.push(site.server.clones_at_once(&template, &rivals).await?);
+            site.server.drop_databases(&rivals).await?;
             for pull in &opened {
                 site.close(pull).await?;
             }

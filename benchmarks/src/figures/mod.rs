@@ -15,6 +15,7 @@ use futures_util::future::BoxFuture;
 
 use crate::bench::Bench;
 use crate::results::{Measured, Series};
+use crate::storage::disk_mib;
 
 /// One section of the page.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +36,13 @@ pub enum Outcome {
     Measured(Vec<Series>),
     /// This machine cannot, and why.
     Skipped(String),
+}
+
+/// Why a figure cannot be measured where there is not so much free disk.
+async fn short_of_disk(bench: &Bench, needed_mib: f64) -> Result<Option<Outcome>> {
+    let free = disk_mib(&std::env::temp_dir(), "avail").await?;
+    let said = || format!("{free:.0} MiB of disk are free and it takes {needed_mib:.0} MiB");
+    Ok((!bench.quick && free < needed_mib).then(|| Outcome::Skipped(said())))
 }
 
 /// A ratio or another number that decides, and whether it is good enough.

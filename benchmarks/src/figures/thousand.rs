@@ -6,12 +6,11 @@ use anyhow::{Context, Result, bail};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::{Claim, Figure, Outcome, mib, ms, ratio, times};
+use super::{Claim, Figure, Outcome, mib, ms, ratio, short_of_disk, times};
 use crate::bench::{Bench, progress};
 use crate::chain::Chain;
 use crate::results::{Measured, Series, Unit};
 use crate::site::{Plan, Ready, Site, milliseconds};
-use crate::storage::disk_mib;
 
 pub const OFFSHOOT: &str = "webhook → ready";
 const MEMORY: &str = "memory of the service (resident)";
@@ -39,11 +38,8 @@ pub const FIGURE: Figure = Figure {
 
 fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
     async move {
-        let free = disk_mib(&std::env::temp_dir(), "avail").await?;
-        if !bench.quick && free < DISK_MIB {
-            return Ok(Outcome::Skipped(format!(
-                "{free:.0} MiB of disk are free and it takes {DISK_MIB:.0} MiB"
-            )));
+        if let Some(short) = short_of_disk(bench, DISK_MIB).await? {
+            return Ok(short);
         }
         let mut site = Site::start(bench, &Plan::default()).await?;
         let repository = site.repository("crowd", &Chain::generate(0), &[]).await?;
