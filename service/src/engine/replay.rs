@@ -218,11 +218,11 @@ impl Session<'_> {
             Some(last) if stop.completed == 0 => &last.script,
             _ => next,
         };
-        if stop.by_deadline {
-            return self.overrun(script, usize::MAX).into();
-        }
         if let Err(error) = self.end().await {
             return error.into();
+        }
+        if stop.by_deadline {
+            return self.overrun(script, usize::MAX).into();
         }
         self.unrecorded(script, &stop.error).await
     }

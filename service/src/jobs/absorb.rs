@@ -233,5 +233,9 @@ async fn retry(tx: &deadpool_postgres::Transaction<'_>, id: PullId) -> Result<()
         }
         reports::reopen_check(tx, id, &branch.head_sha).await?;
     }
+    // Where there is no branch, there is a notice to be told again.
+    if let Some(stored) = pulls::find(tx, id).await? {
+        reports::reopen_check(tx, id, &stored.pull.head_sha).await?;
+    }
     Ok(())
 }

@@ -23,6 +23,7 @@ use crate::store::branches::{self, Change, NewBranch};
 use crate::store::deliveries;
 use crate::store::jobs::{self, Lease};
 use crate::store::pulls::{self, StoredPull};
+use crate::store::reports;
 use crate::store::repositories::{self, Repository};
 
 /// How often a job asks whether something newer came while it works.
@@ -185,6 +186,10 @@ impl Worker {
         if notice != stored.notice {
             let client = self.store.client().await?;
             pulls::set_notice(&client, stored.pull.id, notice.as_ref()).await?;
+            if notice.is_none() {
+                // What the check said at its end is over with it.
+                reports::reopen_check(&client, stored.pull.id, &stored.pull.head_sha).await?;
+            }
         }
         match error {
             Some(error) => Err(error),

@@ -82,7 +82,7 @@ impl StoredPull {
     }
 }
 
-/// Stores GitHub's description; the approval and the notice stay.
+/// Stores GitHub's description; the approval and the notice stay. With another head, databases are wanted again.
 pub async fn save(client: &impl GenericClient, pull: &PullRequest) -> Result<(), StoreError> {
     query(
         "store a pull request",
@@ -93,6 +93,7 @@ pub async fn save(client: &impl GenericClient, pull: &PullRequest) -> Result<(),
              head_since = case when pull_requests.head_sha = excluded.head_sha
                  then coalesce(pull_requests.head_since, pull_requests.github_updated_at)
                  else excluded.head_since end,
+             unwanted_sha = case when pull_requests.head_sha = excluded.head_sha then pull_requests.unwanted_sha end,
              open = excluded.open,
              merged = excluded.merged,
              draft = excluded.draft,
