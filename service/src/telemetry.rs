@@ -15,8 +15,9 @@ use crate::figures::unix_now;
 use traces::Traces;
 
 /// What is logged unless `RUST_LOG` says otherwise. The libraries below log SQL and requests at their finer levels: they stay at warnings;
-/// the pools warn of each session that a stopping server ends, which we say ourselves.
-const DEFAULT_FILTER: &str = "warn,offshoot=info,deadpool.postgres=error";
+/// the pools warn of each session that a stopping server ends, which we say ourselves; the scheduler calls its own end an error.
+const DEFAULT_FILTER: &str =
+    "warn,offshoot=info,deadpool.postgres=error,tokio_cron_scheduler::notification=off";
 
 /// Bounds of the durations' buckets, in seconds: from a rename to a long migration.
 const SECONDS: [f64; 14] =

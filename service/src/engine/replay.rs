@@ -15,7 +15,7 @@ use super::ident::Literal;
 use super::identity::is_unpublished;
 use super::instance::Access;
 use super::roles::Login;
-use super::session::{Answers, Ended, Session};
+use super::session::{Ended, Session};
 use crate::domain::branch::AppliedMigration;
 use crate::domain::chain::{Migration, MigrationFile};
 use crate::domain::failure::{Failure, FailureKind};
@@ -160,9 +160,7 @@ impl Session<'_> {
         }
     }
 
-    /// Two messages for each file: the row of the one before with its own, and its text. They go together, so that the server does not wait between
-    /// two files; what is heard of the first decides whether what comes of the second counts. Where it does not, the row before stays without an
-    /// end, and the database is built anew by whoever finds it.
+    /// Two messages for each file: its text, and between two files the row of the one before with the row of the next.
     async fn apply_all(
         &self,
         files: &[MigrationFile],
@@ -176,26 +174,11 @@ impl Session<'_> {
             let Migration { name, .. } = &file.migration;
             let script = Script { kind: FailureKind::Migration, name, path: &file.path, text };
             let id = Uuid::new_v4();
-            let turned = self.ask(&turn_over(last.as_ref(), &clock.began(id, &file.migration))).await;
-            // Not behind the first row: where that one alone were refused, nothing would tell that the file ran.
-            let sent = match last {
-                Some(_) => Some(self.ask_of(&script).await),
-                None => None,
-            };
-            match self.hear(turned).await {
-                Ok(rows) => clock.answered(rows),
-                Err(ended) => {
-                    drop(sent);
-                    return Err(self.not_turned(last.as_ref(), &script, ended).await);
-                }
-            }
-            let running = match sent {
-                Some(sent) => sent,
-                None => self.ask_of(&script).await,
-            };
+            let began = clock.began(id, &file.migration);
+            clock.answered(self.turn_over(last.as_ref(), &script, &began).await?);
             applied.extend(last.take().map(|ran| ran.applied));
             observe(Step::Begun(&file.migration));
-            let ran = self.apply(id, &script, &file.migration, running).await?;
+            let ran = self.apply(id, &script, &file.migration).await?;
             observe(Step::Applied(&ran.applied));
             last = Some(ran);
         }
@@ -206,25 +189,26 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Why it could not be written down that one migration finished and the next begins. The next one's text may have been sent: it is ended, and
-    /// nothing that it did counts.
-    async fn not_turned(&self, last: Option<&Ran<'_>>, next: &Script<'_>, ended: Ended) -> ReplayError {
-        let stop = match ended {
-            Ended::Lost(error) => return error.into(),
-            Ended::Stopped(stop) => stop,
-        };
-        // What was written down is refused for what ran before it, and that is the next one's only where the last one's row was taken.
-        let script = match last {
-            Some(last) if stop.completed == 0 => &last.script,
-            _ => next,
-        };
-        if let Err(error) = self.end().await {
-            return error.into();
+    /// Writes down that one migration finished and that the next begins, in one message; where that is refused, one after the other, to tell
+    /// whose fault it is. How many rows it was answered with.
+    async fn turn_over(
+        &self,
+        last: Option<&Ran<'_>>,
+        next: &Script<'_>,
+        began: &str,
+    ) -> Result<usize, ReplayError> {
+        let Some(last) = last else { return self.write_down(next, began).await };
+        let finished = finished(last.id);
+        let both = format!("{finished}; {began}");
+        match self.send(&both).await {
+            Err(Ended::Stopped(stop)) if !stop.by_deadline => {
+                self.write_down(&last.script, &finished).await?;
+                self.write_down(next, began).await
+            }
+            Err(Ended::Stopped(_)) => Err(self.overrun(&last.script, usize::MAX).into()),
+            Err(Ended::Lost(error)) => Err(error.into()),
+            Ok(rows) => Ok(rows),
         }
-        if stop.by_deadline {
-            return self.overrun(script, usize::MAX).into();
-        }
-        self.unrecorded(script, &stop.error).await
     }
 
     async fn apply<'a>(
@@ -232,13 +216,9 @@ impl Session<'_> {
         id: Uuid,
         script: &Script<'a>,
         migration: &Migration,
-        running: Result<Answers, ReplayError>,
     ) -> Result<Ran<'a>, ReplayError> {
         let began = Instant::now();
-        let ran = match running {
-            Ok(answers) => self.heard(script, answers).await,
-            Err(refused) => Err(refused),
-        };
+        let ran = self.run(script).await;
         let took = began.elapsed();
         if let Err(ReplayError::Author { failure, .. }) = &ran {
             // In a session that is gone or in a failed transaction, Prisma cannot either, and the row stays without a text.
@@ -261,11 +241,12 @@ impl Session<'_> {
     }
 
     /// A statement of the bookkeeping, which fails by the fault of what ran in the session before it.
-    async fn write_down(&self, script: &Script<'_>, sql: &str) -> Result<(), ReplayError> {
-        match self.bounded(self.client.batch_execute(sql)).await? {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(self.unrecorded(script, &error).await),
-            None => Err(self.overrun(script, usize::MAX).into()),
+    async fn write_down(&self, script: &Script<'_>, sql: &str) -> Result<usize, ReplayError> {
+        match self.send(sql).await {
+            Err(Ended::Stopped(stop)) if !stop.by_deadline => Err(self.unrecorded(script, &stop.error).await),
+            Err(Ended::Stopped(_)) => Err(self.overrun(script, usize::MAX).into()),
+            Err(Ended::Lost(error)) => Err(error.into()),
+            Ok(rows) => Ok(rows),
         }
     }
 
@@ -278,10 +259,6 @@ impl Session<'_> {
             None => EngineError::Lost { doing: format!("record {:?} as applied", script.name) }.into(),
         }
     }
-}
-
-fn turn_over(last: Option<&Ran<'_>>, began: &str) -> String {
-    last.map_or_else(|| began.to_owned(), |last| format!("{}; {began}", finished(last.id)))
 }
 
 /// When rows begin, each later than every row before it, whatever has become of the clock: by this time the rows are read in order.

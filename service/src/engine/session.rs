@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryStream};
+use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
 use super::Engine;
 use super::blame::{Cause, Resource};
@@ -31,13 +31,9 @@ pub(super) struct Session<'e> {
     database: String,
 }
 
-/// What the server will have said of a message that was sent.
-pub(super) struct Answers(Result<SimpleQueryStream, Error>);
-
 /// How running a script ended before its end.
 pub(super) struct Stop {
-    /// How many of its statements had ended.
-    pub(super) completed: usize,
+    completed: usize,
     pub(super) error: Error,
     pub(super) by_deadline: bool,
 }
@@ -144,41 +140,25 @@ impl<'e> Session<'e> {
 }
 
 impl Session<'_> {
-    /// Sends a file whole, as one message, and waits for its end. The failure is the author's; an error is not.
+    /// Sends a file whole, as one message. The failure is the author's; an error is not.
     pub(super) async fn run(&self, script: &Script<'_>) -> Result<(), ReplayError> {
-        let answers = self.ask_of(script).await?;
-        self.heard(script, answers).await
-    }
-
-    /// Sends a file whole, as one message, behind whatever was sent before.
-    pub(super) async fn ask_of(&self, script: &Script<'_>) -> Result<Answers, ReplayError> {
-        match script.zero_byte() {
-            Some(failure) => Err(failure.into()),
-            None => Ok(self.ask(script.text).await),
+        if let Some(failure) = script.zero_byte() {
+            return Err(failure.into());
         }
-    }
-
-    /// Waits for the end of a file that was sent.
-    pub(super) async fn heard(&self, script: &Script<'_>, answers: Answers) -> Result<(), ReplayError> {
-        match self.hear(answers).await {
+        match self.send(script.text).await {
             Ok(_) => Ok(()),
             Err(Ended::Lost(error)) => Err(error.into()),
             Err(Ended::Stopped(stop)) => Err(self.judge(script, &stop).await),
         }
     }
 
-    /// Sends a message, and does not wait for the server. What is sent later runs later.
-    pub(super) async fn ask(&self, text: &str) -> Answers {
-        Answers(self.client.simple_query_raw(text).await)
-    }
-
-    /// Waits for the end of a message that was sent, and counts what completes and the rows, which are read and dropped one by one; notices never
-    /// get here.
-    pub(super) async fn hear(&self, answers: Answers) -> Result<usize, Ended> {
+    /// Counts what completes and the rows, which are read and dropped one by one; notices never get here.
+    pub(super) async fn send(&self, text: &str) -> Result<usize, Ended> {
         let (mut completed, mut rows) = (0, 0);
         let (mut by_deadline, mut deadline) = (false, self.deadline);
         let stop = |completed, error, by_deadline| Ended::Stopped(Stop { completed, error, by_deadline });
-        let mut answers = pin!(answers.0.map_err(|error| stop(0, error, false))?);
+        let answers = self.client.simple_query_raw(text).await.map_err(|error| stop(0, error, false))?;
+        let mut answers = pin!(answers);
         loop {
             tokio::select! {
                 answer = answers.next() => match answer {
@@ -186,31 +166,25 @@ impl Session<'_> {
                     Some(Ok(SimpleQueryMessage::CommandComplete(_))) => completed += 1,
                     Some(Ok(SimpleQueryMessage::Row(_))) => rows += 1,
                     Some(Ok(_)) => {}
-                    // The session may have been ended for what was sent before this.
-                    Some(Err(error)) => return Err(stop(completed, error, by_deadline || Instant::now() >= self.deadline)),
+                    Some(Err(error)) => return Err(stop(completed, error, by_deadline)),
                 },
                 () = tokio::time::sleep_until(deadline) => {
                     if by_deadline {
                         return Err(Ended::Lost(EngineError::Lost { doing: "end a session that ran out of time".to_owned() }));
                     }
                     // The server keeps what it has to say until the end, so only its last words tell which statement ran.
-                    self.end().await.map_err(Ended::Lost)?;
+                    self.engine.terminate(self.process).await.map_err(Ended::Lost)?;
                     (by_deadline, deadline) = (true, Instant::now() + LAST_WORDS);
                 }
             }
         }
     }
 
-    /// Ends the session from outside, in the middle of whatever runs in it.
-    pub(super) async fn end(&self) -> Result<(), EngineError> {
-        self.engine.terminate(self.process).await
-    }
-
     /// Waits for something shorter than a file, and ends the session where even that runs out of time: triggers are SQL as well.
     pub(super) async fn bounded<T>(&self, work: impl Future<Output = T>) -> Result<Option<T>, EngineError> {
         match tokio::time::timeout_at(self.deadline, work).await {
             Ok(done) => Ok(Some(done)),
-            Err(_) => self.end().await.map(|()| None),
+            Err(_) => self.engine.terminate(self.process).await.map(|()| None),
         }
     }
 
