@@ -9,14 +9,13 @@ use anyhow::{Context, Result, ensure};
 use http::Method;
 use integration::git::Change;
 use integration::github::{Fault, Matcher};
-use integration::offshoot::Credentials;
+use integration::offshoot::{BranchRef, Credentials};
 
 use crate::shop::{SHOP, column, migration};
 use crate::world::World;
 
-/// A token may not write check runs: the verdict is a commit status.
-#[tokio::test]
-async fn with_a_token_the_verdict_is_a_commit_status() -> Result<()> {
+/// A service with a token in place of an App, and a pull request that it has judged.
+async fn with_a_token() -> Result<(World, BranchRef, String)> {
     let token = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
     let world =
         World::start_with(|options| options.credentials = Credentials::Token(token.to_owned())).await?;
@@ -24,6 +23,13 @@ async fn with_a_token_the_verdict_is_a_commit_status() -> Result<()> {
     let (branch, sha) = world.propose("color", &[column("color")])?;
     world.offshoot.ready(&branch, &sha).await?;
     world.settle().await?;
+    Ok((world, branch, sha))
+}
+
+/// A token may not write check runs: the verdict is a commit status.
+#[tokio::test]
+async fn with_a_token_the_verdict_is_a_commit_status() -> Result<()> {
+    let (world, branch, sha) = with_a_token().await?;
     let statuses = world.github.statuses(SHOP, sha.parse()?)?;
     let last = statuses.last().context("no status")?;
     ensure!(last.state == "success" && last.context == "offshoot", "{statuses:?}");
@@ -71,13 +77,7 @@ async fn a_lost_memory_says_nothing_twice() -> Result<()> {
 /// A commit is not judged by the one before, however long it takes to be read.
 #[tokio::test]
 async fn a_push_that_was_not_looked_at_has_no_verdict() -> Result<()> {
-    let token = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
-    let world =
-        World::start_with(|options| options.credentials = Credentials::Token(token.to_owned())).await?;
-    world.open_shop()?;
-    let (branch, sha) = world.propose("color", &[column("color")])?;
-    world.offshoot.ready(&branch, &sha).await?;
-    world.settle().await?;
+    let (world, branch, _) = with_a_token().await?;
     let reading = Matcher::new(Method::GET, "/repos/**");
     world.github.fail(reading, Fault::Latency(Duration::from_millis(1_500)), None);
     let sha = world.push(&branch, &[migration("20260202000000_bad", "select nothing_here;\n")])?;

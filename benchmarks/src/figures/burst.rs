@@ -4,7 +4,7 @@ use anyhow::Result;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::{Claim, Figure, Outcome, percent, ratio, times};
+use super::{Claim, Figure, Outcome, PARTS, percent, ratio, times};
 use crate::bench::{Bench, progress};
 use crate::chain::Chain;
 use crate::results::{Measured, Series, Unit};
@@ -15,8 +15,6 @@ const BARE: &str = "bare `CREATE DATABASE`";
 const FIRST: &str = "Offshoot: the first of them ready";
 const ALONE: &str = "Offshoot: one alone";
 const EACH: &str = "Offshoot: each of them ready";
-/// Of the branch document's times.
-const PARTS: [&str; 5] = ["queued", "read", "acquire", "migrate", "total"];
 
 pub const FIGURE: Figure = Figure {
     name: "burst",

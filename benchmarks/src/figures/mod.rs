@@ -17,6 +17,9 @@ use crate::bench::Bench;
 use crate::results::{Measured, Series};
 use crate::storage::disk_mib;
 
+/// What a branch's document says of the way, without seeds.
+const PARTS: [&str; 5] = ["queued", "read", "acquire", "migrate", "total"];
+
 /// One section of the page.
 #[derive(Debug, Clone, Copy)]
 pub struct Figure {

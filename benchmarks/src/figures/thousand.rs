@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::{Claim, Figure, Outcome, mib, ms, ratio, short_of_disk, times};
+use super::{Claim, Figure, Outcome, PARTS, mib, ms, ratio, short_of_disk, times};
 use crate::bench::{Bench, progress};
 use crate::chain::Chain;
 use crate::results::{Measured, Series, Unit};
@@ -15,8 +15,6 @@ use crate::site::{Plan, Ready, Site, milliseconds};
 pub const OFFSHOOT: &str = "webhook → ready";
 const MEMORY: &str = "memory of the service (resident)";
 const START: &str = "start of the service, PostgreSQL being up";
-/// What a branch's document says of the way.
-const PARTS: [&str; 5] = ["queued", "read", "acquire", "migrate", "total"];
 const COUNTS: [usize; 4] = [0, 100, 300, 1_000];
 const QUICK_COUNTS: [usize; 3] = [0, 4, 12];
 /// Opened together on the way there.

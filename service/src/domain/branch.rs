@@ -96,7 +96,7 @@ pub struct Queue {
 impl Branch {
     /// Whether a database stands behind the branch's URL, whatever it holds.
     pub fn is_reachable(&self) -> bool {
-        self.database_sha.is_some() && !matches!(self.state, BranchState::Deleting | BranchState::Deleted)
+        self.database_sha.is_some() && !self.state.is_gone()
     }
 
     /// What decides when it goes although its pull request is open.

@@ -76,6 +76,11 @@ impl BranchState {
         self.predecessors().contains(&before)
     }
 
+    /// Whether its database is gone, or going.
+    pub const fn is_gone(self) -> bool {
+        matches!(self, Self::Deleting | Self::Deleted)
+    }
+
     /// Whether a database may exist for it.
     pub const fn is_live(self) -> bool {
         !matches!(self, Self::Deleted)

@@ -40,13 +40,6 @@ pub struct StoredPull {
     pub unwanted_sha: Option<Oid>,
 }
 
-impl StoredPull {
-    /// Whether databases of the head commit were ended before the pull request.
-    pub fn is_unwanted(&self) -> bool {
-        self.unwanted_sha.as_ref() == Some(&self.pull.head_sha)
-    }
-}
-
 impl FromRow for StoredPull {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
         let pull = PullRequest {
@@ -79,6 +72,11 @@ impl StoredPull {
     pub fn approved_by(&self) -> Option<&str> {
         let approval = self.approval.as_ref().filter(|approval| approval.sha == self.pull.head_sha)?;
         self.pull.from_fork.then_some(&approval.by)
+    }
+
+    /// Whether databases of the head commit were ended before the pull request.
+    pub fn is_unwanted(&self) -> bool {
+        self.unwanted_sha.as_ref() == Some(&self.pull.head_sha)
     }
 }
 

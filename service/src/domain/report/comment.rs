@@ -32,7 +32,7 @@ pub fn comment(subject: &Subject<'_>) -> Option<String> {
     }
     for branch in subject.branches {
         text.push_str(&description(branch, subject.branches.len() > 1));
-        if !matches!(branch.state, BranchState::Deleting | BranchState::Deleted) {
+        if !branch.state.is_gone() {
             text.push_str(&connect(branch, subject));
             let end = notice_of_end(branch, subject.repository, subject.idle_ttl, subject.now);
             text.push_str(&end.unwrap_or_default());

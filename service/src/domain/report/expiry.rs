@@ -7,7 +7,6 @@ use super::markdown::code;
 use crate::domain::branch::Branch;
 use crate::domain::expiry::Because;
 use crate::domain::ids::RepositoryName;
-use crate::domain::state::BranchState;
 
 /// That a branch will go, when, and what keeps it; nothing while that is far away. With a date and without what is left until then: it is
 /// said once and stays as it is.
@@ -17,7 +16,7 @@ pub fn notice_of_end(
     idle_ttl: Option<TimeDelta>,
     now: DateTime<Utc>,
 ) -> Option<String> {
-    if matches!(branch.state, BranchState::Deleting | BranchState::Deleted) {
+    if branch.state.is_gone() {
         return None;
     }
     let end = branch.lifetime().told_end(idle_ttl, now)?;

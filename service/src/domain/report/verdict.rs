@@ -47,7 +47,8 @@ fn of_notice(notice: &Notice) -> (CheckStatus, String) {
 
 /// Whether nothing new is to be said of a commit whose check has ended: the pull request is closed, or the database that would decide is gone.
 pub fn is_final(subject: &Subject<'_>) -> bool {
-    !subject.pull.open || (subject.notice.is_none() && deciding(subject).is_some_and(is_gone))
+    !subject.pull.open
+        || (subject.notice.is_none() && deciding(subject).is_some_and(|branch| branch.state.is_gone()))
 }
 
 /// The worst of all databases decides, and is named where there are several.
@@ -62,7 +63,7 @@ fn of_branches(subject: &Subject<'_>) -> (CheckStatus, String) {
 /// any other, or its configuration is gone as well.
 fn deciding<'s>(subject: &Subject<'s>) -> Option<&'s Branch> {
     let counts = |branch: &&Branch| {
-        !is_gone(branch) || !subject.pull.open || (subject.unwanted && judges_head(subject, branch))
+        !branch.state.is_gone() || !subject.pull.open || (subject.unwanted && judges_head(subject, branch))
     };
     subject.branches.iter().filter(counts).max_by_key(|branch| match judges_head(subject, branch) {
         true => gravity(branch.state),
@@ -75,13 +76,13 @@ fn judges_head(subject: &Subject<'_>, branch: &Branch) -> bool {
     branch.head_sha == subject.pull.head_sha
 }
 
-fn is_gone(branch: &Branch) -> bool {
-    matches!(branch.state, BranchState::Deleting | BranchState::Deleted)
+fn waiting() -> (CheckStatus, String) {
+    (CheckStatus::Queued, "Waiting for its turn".to_owned())
 }
 
 fn unjudged(subject: &Subject<'_>) -> (CheckStatus, String) {
     match subject.pull.open {
-        true => (CheckStatus::Queued, "Waiting for its turn".to_owned()),
+        true => waiting(),
         false => completed(Conclusion::Cancelled, "The pull request is closed"),
     }
 }
@@ -102,7 +103,7 @@ fn gravity(state: BranchState) -> u8 {
 fn of_branch(branch: &Branch) -> (CheckStatus, String) {
     let reason = branch.reason.as_deref();
     match branch.state {
-        BranchState::Pending => (CheckStatus::Queued, "Waiting for its turn".to_owned()),
+        BranchState::Pending => waiting(),
         BranchState::Preparing => (CheckStatus::InProgress, "Preparing the database".to_owned()),
         BranchState::Ready => completed(Conclusion::Success, &ready(branch)),
         BranchState::Failed => {
