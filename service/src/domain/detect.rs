@@ -2,6 +2,7 @@
 
 use super::config::{BranchConfig, Config, DatabaseConfig, Tool};
 use super::ids::DatabaseLabel;
+use super::prisma;
 use super::seed::SeedOn;
 use super::tree::Tree;
 
@@ -23,6 +24,20 @@ pub struct Detected {
     /// Chains that the configuration does not declare.
     pub undeclared: Vec<String>,
     pub branch: BranchConfig,
+}
+
+impl Detected {
+    /// Where the chain of one of the databases is in a tree: where it was moved, in the tree's only one, unless that is another database's.
+    pub fn directory<'t>(&'t self, layout: &'t Layout, tree: &'t Tree) -> &'t str {
+        let mut chains = tree.chain_directories();
+        let is_declared = |directory: &str| self.databases.iter().any(|other| other.migrations == directory);
+        match (chains.next(), chains.next()) {
+            (Some(only), None) if !is_declared(only) && prisma::list(tree, &layout.migrations).is_empty() => {
+                only
+            }
+            _ => &layout.migrations,
+        }
+    }
 }
 
 /// Why it cannot be told which databases there are.
@@ -137,6 +152,47 @@ mod tests {
             detect(&Config::default(), &Tree::default(), &base).unwrap().databases[0].migrations,
             "old"
         );
+    }
+
+    #[test]
+    fn a_database_never_has_another_one_s_chain() {
+        let config = parse(
+            "[[database]]\nname = \"main\"\nmigrations = \"a/migrations\"\n[[database]]\nname = \"billing\"\nmigrations = \"b/migrations\"",
+        );
+        // The second is new and has no lock, or none of it is there yet.
+        let both = tree(&[
+            "a/migrations/migration_lock.toml",
+            "a/migrations/1_init/",
+            "a/migrations/1_init/migration.sql",
+            "b/migrations/1_init/",
+            "b/migrations/1_init/migration.sql",
+        ]);
+        let first = tree(&[
+            "a/migrations/migration_lock.toml",
+            "a/migrations/1_init/",
+            "a/migrations/1_init/migration.sql",
+        ]);
+        for (head, base) in [(&both, &first), (&both, &both), (&first, &first)] {
+            let detected = detect(&config, head, base).unwrap();
+            for tree in [head, base] {
+                let directories = detected.databases.iter().map(|layout| detected.directory(layout, tree));
+                assert_eq!(directories.collect::<Vec<_>>(), ["a/migrations", "b/migrations"]);
+            }
+        }
+        let only = parse("[[database]]\nmigrations = \"old/migrations\"");
+        let moved = tree(&[
+            "new/migrations/migration_lock.toml",
+            "new/migrations/1_init/",
+            "new/migrations/1_init/migration.sql",
+        ]);
+        let detected = detect(&only, &moved, &moved).unwrap();
+        assert_eq!(detected.directory(&detected.databases[0], &moved), "new/migrations");
+        let without_lock = tree(&[
+            "new/migrations/migration_lock.toml",
+            "old/migrations/1_init/",
+            "old/migrations/1_init/migration.sql",
+        ]);
+        assert_eq!(detected.directory(&detected.databases[0], &without_lock), "old/migrations");
     }
 
     #[test]

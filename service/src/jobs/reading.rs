@@ -144,7 +144,7 @@ impl Reader<'_> {
 
     async fn databases(&self, detected: &Detected, trees: &Trees) -> Result<Vec<DatabaseReading>, ReadError> {
         let listed: Vec<_> =
-            detected.databases.iter().map(|layout| ListedDatabase::new(layout, trees)).collect();
+            detected.databases.iter().map(|layout| ListedDatabase::new(layout, detected, trees)).collect();
         let blobs = self.blobs(listed.iter().flat_map(ListedDatabase::wanted)).await?;
         listed.into_iter().map(|database| database.read(trees, &blobs)).collect()
     }
@@ -185,14 +185,16 @@ struct ListedSide<'a> {
 }
 
 impl<'a> ListedDatabase<'a> {
-    fn new(layout: &'a Layout, trees: &'a Trees) -> Self {
+    fn new(layout: &'a Layout, detected: &'a Detected, trees: &'a Trees) -> Self {
+        let directory = |tree: &'a Tree| detected.directory(layout, tree);
+        let side = |tree| ListedSide::new(layout, directory(tree), tree);
         let lock_path = format!("{}/{LOCK_FILE}", layout.migrations);
         Self {
             layout,
             lock_file: trees.head.find(&lock_path),
-            base: ListedSide::new(layout, &trees.merge_base),
-            head: ListedSide::new(layout, &trees.head),
-            tip: prisma::list(&trees.tip, directory_in(layout, &trees.tip)),
+            base: side(&trees.merge_base),
+            head: side(&trees.head),
+            tip: prisma::list(&trees.tip, directory(&trees.tip)),
         }
     }
 
@@ -224,11 +226,11 @@ impl<'a> ListedDatabase<'a> {
 }
 
 impl<'a> ListedSide<'a> {
-    fn new(layout: &Layout, tree: &'a Tree) -> Self {
+    fn new(layout: &Layout, directory: &str, tree: &'a Tree) -> Self {
         let selected =
             seed::select(&layout.seed, tree).expect("the patterns were checked when they were read");
         let seeds = selected.into_iter().filter_map(|(path, _)| tree.find(path)).collect();
-        Self { chain: prisma::list(tree, directory_in(layout, tree)), seeds }
+        Self { chain: prisma::list(tree, directory), seeds }
     }
 
     fn read(self, blobs: &HashMap<Oid, Content>) -> Side {
@@ -243,15 +245,6 @@ fn read_chain(listing: &Listing, blobs: &HashMap<Oid, Content>) -> Vec<Migration
         MigrationFile::new(&file.name, &file.path, file.oid.clone(), &blobs[&file.oid])
     };
     listing.migrations.iter().map(read).collect()
-}
-
-/// The chain's directory in a tree; where the pull request moves it, the tree's only other one.
-fn directory_in<'t>(layout: &'t Layout, tree: &'t Tree) -> &'t str {
-    let mut chains = tree.chain_directories();
-    match (tree.find(&format!("{}/{LOCK_FILE}", layout.migrations)), chains.next(), chains.next()) {
-        (None, Some(only), None) => only,
-        _ => &layout.migrations,
-    }
 }
 
 /// A declared directory that is not there is a mistake, unless the pull request removes the last migration.
