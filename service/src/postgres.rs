@@ -14,7 +14,7 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, Connection};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-pub use bounded::TOO_LARGE;
+pub use bounded::{TOO_LARGE, TransactionStatus, Watched};
 
 use crate::secret::Secret;
 

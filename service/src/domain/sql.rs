@@ -41,6 +41,21 @@ pub fn statements(sql: &str) -> Vec<Range<usize>> {
     found
 }
 
+/// Whether a server in a failed transaction surely refuses a file whole: its first statement ends no transaction.
+pub fn needs_a_sound_transaction(sql: &str) -> bool {
+    const BEGINNINGS: [&str; 16] = [
+        "alter", "call", "comment", "create", "delete", "do", "drop", "grant", "insert", "refresh", "revoke",
+        "select", "set", "truncate", "update", "with",
+    ];
+    let Some(first) = statements(sql).into_iter().next() else { return false };
+    // Where the server's lines end otherwise than ours, so may the comments before it.
+    let is_clear = !sql[..first.start].contains('\r');
+    let word = tokenize(&sql[first.clone()])
+        .next()
+        .map_or("", |token| &sql[first.start..first.start + token.len as usize]);
+    is_clear && BEGINNINGS.iter().any(|beginning| word.eq_ignore_ascii_case(beginning))
+}
+
 /// The statement that failed: the one around the server's position (in characters, from 1), else the one after `completed` others.
 pub fn failing_statement(sql: &str, completed: usize, position: Option<u32>) -> Option<FailedStatement> {
     let statements = statements(sql);
@@ -159,6 +174,32 @@ mod tests {
             texts("CREATE TABLE \"begin\" (atomic int); SELECT 1"),
             ["CREATE TABLE \"begin\" (atomic int)", "SELECT 1"]
         );
+    }
+
+    #[test]
+    fn what_may_end_a_transaction_does_not_need_a_sound_one() {
+        for sql in [
+            "create table a (id int)",
+            "-- CreateTable\nCREATE TABLE a (id int);",
+            "/* a; */\n;;select 1; rollback",
+        ] {
+            assert!(needs_a_sound_transaction(sql), "{sql}");
+        }
+        for sql in [
+            "",
+            "-- nothing",
+            "rollback; create table a (id int)",
+            "COMMIT",
+            "end",
+            "/* */ abort;",
+            "prepare transaction 'x'",
+            "-- a comment here\rrollback; -- and one there\ncreate table a (id int)",
+            "creates",
+            "\"create\"",
+            "(select 1)",
+        ] {
+            assert!(!needs_a_sound_transaction(sql), "{sql:?}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::instance::Access;
 use crate::domain::bookkeeping::BookkeepingRow;
 use crate::domain::chain::{Checksum, Migration};
 use crate::domain::failure::{Failure, FailureKind};
+use crate::postgres::Watched;
 
 /// Set by the connection, so that they go before what the role's own SQL may have set for it.
 const OPTIONS: &str = "-c search_path=pg_catalog -c row_security=off -c statement_timeout=10s -c lock_timeout=10s \
@@ -44,7 +45,8 @@ impl Engine {
         if let Some(ledger) = self.warm.ledger(&access.database) {
             return Ok(ledger);
         }
-        Ok(Ledger { client: self.connect_as(access, OPTIONS).await?, access: access.clone() })
+        let Watched { client, .. } = self.connect_as(access, OPTIONS).await?;
+        Ok(Ledger { client, access: access.clone() })
     }
 
     /// The rows of a database's bookkeeping, read in a fresh session.

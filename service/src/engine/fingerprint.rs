@@ -9,6 +9,7 @@ use super::instance::{Access, InstanceNames};
 use crate::domain::bookkeeping::BookkeepingRow;
 use crate::domain::chain::Migration;
 use crate::domain::fingerprint::Fingerprint;
+use crate::postgres::Watched;
 
 /// Set by the connection, so that they go before what the role's own SQL may have set for it. Every name that is not the
 /// catalogs' own is then printed with its schema.
@@ -25,7 +26,7 @@ impl Engine {
         access: &Access,
     ) -> Result<Fingerprint, ReplayError> {
         let doing = format!("read the schema of {}", names.database);
-        let client = self.connect_as(access, OPTIONS).await?;
+        let Watched { client, .. } = self.connect_as(access, OPTIONS).await?;
         let version = self.server().version_num;
         let mut lines = Vec::new();
         for part in parts::all(version) {

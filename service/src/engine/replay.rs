@@ -15,7 +15,7 @@ use super::ident::Literal;
 use super::identity::is_unpublished;
 use super::instance::Access;
 use super::roles::Login;
-use super::session::{Ended, Session};
+use super::session::{Answers, Ended, Session};
 use crate::domain::branch::AppliedMigration;
 use crate::domain::chain::{Migration, MigrationFile};
 use crate::domain::failure::{Failure, FailureKind};
@@ -138,6 +138,12 @@ struct Ran<'a> {
     applied: AppliedMigration,
 }
 
+/// A text that was sent behind the rows before it.
+struct Sent {
+    at: Instant,
+    answers: Answers,
+}
+
 impl Session<'_> {
     /// Prisma's lock, then its table, one after the other, to tell which of the two is refused.
     async fn prepare(&self, access: &Access) -> Result<(), ReplayError> {
@@ -160,7 +166,8 @@ impl Session<'_> {
         }
     }
 
-    /// Two messages for each file: its text, and between two files the row of the one before with the row of the next.
+    /// Two messages for each file: its text, and before it the row of the file before with its own. Where the server is sure to refuse the text
+    /// if it refused the rows, both go at once: it never waits for us between two files, and as with Prisma nothing runs without its row.
     async fn apply_all(
         &self,
         files: &[MigrationFile],
@@ -175,10 +182,11 @@ impl Session<'_> {
             let script = Script { kind: FailureKind::Migration, name, path: &file.path, text };
             let id = Uuid::new_v4();
             let began = clock.began(id, &file.migration);
-            clock.answered(self.turn_over(last.as_ref(), &script, &began).await?);
+            let (rows, sent) = self.turn_over(last.as_ref(), &script, &began).await?;
+            clock.answered(rows);
             applied.extend(last.take().map(|ran| ran.applied));
             observe(Step::Begun(&file.migration));
-            let ran = self.apply(id, &script, &file.migration).await?;
+            let ran = self.apply(id, &script, &file.migration, sent).await?;
             observe(Step::Applied(&ran.applied));
             last = Some(ran);
         }
@@ -190,25 +198,53 @@ impl Session<'_> {
     }
 
     /// Writes down that one migration finished and that the next begins, in one message; where that is refused, one after the other, to tell
-    /// whose fault it is. How many rows it was answered with.
+    /// whose fault it is. How many rows it was answered with, and the next one's text, where it was sent.
     async fn turn_over(
         &self,
         last: Option<&Ran<'_>>,
         next: &Script<'_>,
         began: &str,
-    ) -> Result<usize, ReplayError> {
-        let Some(last) = last else { return self.write_down(next, began).await };
-        let finished = finished(last.id);
-        let both = format!("{finished}; {began}");
-        match self.send(&both).await {
-            Err(Ended::Stopped(stop)) if !stop.by_deadline => {
-                self.write_down(&last.script, &finished).await?;
-                self.write_down(next, began).await
+    ) -> Result<(usize, Option<Sent>), ReplayError> {
+        let finished = last.map(|last| finished(last.id));
+        let rows = finished.iter().map(String::as_str).chain([began]).collect::<Vec<_>>().join("; ");
+        let (written, sent) = match self.transaction.is_idle() && next.needs_rows() {
+            true => {
+                let asked = self.ask(&in_a_block(&rows)).await;
+                let sent = Sent { at: Instant::now(), answers: self.ask(next.text).await };
+                (self.hear(asked).await, Some(sent))
             }
-            Err(Ended::Stopped(_)) => Err(self.overrun(&last.script, usize::MAX).into()),
-            Err(Ended::Lost(error)) => Err(error.into()),
-            Ok(rows) => Ok(rows),
+            false => (self.send(&rows).await, None),
+        };
+        match written {
+            Ok(rows) => return Ok((rows, sent)),
+            Err(Ended::Lost(error)) => return Err(error.into()),
+            Err(Ended::Stopped(stop)) if stop.by_deadline => {
+                return Err(self.overrun(&last.map_or(*next, |last| last.script), usize::MAX).into());
+            }
+            Err(Ended::Stopped(_)) => {}
         }
+        if let Some(sent) = sent {
+            self.take_back(next, sent.answers).await?;
+        }
+        if let (Some(last), Some(finished)) = (last, &finished) {
+            self.write_down(&last.script, finished).await?;
+        }
+        Ok((self.write_down(next, began).await?, None))
+    }
+
+    /// Ends the block in which rows were refused, and with them the text that was sent behind it.
+    async fn take_back(&self, next: &Script<'_>, answers: Answers) -> Result<(), ReplayError> {
+        match self.hear(answers).await {
+            Err(Ended::Stopped(stop)) if stop.is_for_failed_transaction() || stop.error.is_closed() => {}
+            Err(Ended::Lost(error)) => return Err(error.into()),
+            // The rows were refused at the block's end: what ran since has none.
+            Ok(_) | Err(Ended::Stopped(_)) => {
+                return Err(EngineError::Lost { doing: format!("record {:?} as begun", next.name) }.into());
+            }
+        }
+        // Of a session that is gone, what comes next tells why.
+        drop(self.bounded(self.client.batch_execute("ROLLBACK")).await?);
+        Ok(())
     }
 
     async fn apply<'a>(
@@ -216,9 +252,12 @@ impl Session<'_> {
         id: Uuid,
         script: &Script<'a>,
         migration: &Migration,
+        sent: Option<Sent>,
     ) -> Result<Ran<'a>, ReplayError> {
-        let began = Instant::now();
-        let ran = self.run(script).await;
+        let (began, ran) = match sent {
+            Some(Sent { at, answers }) => (at, self.heard(script, answers).await),
+            None => (Instant::now(), self.run(script).await),
+        };
         let took = began.elapsed();
         if let Err(ReplayError::Author { failure, .. }) = &ran {
             // In a session that is gone or in a failed transaction, Prisma cannot either, and the row stays without a text.
@@ -308,6 +347,12 @@ fn finished(id: Uuid) -> String {
         "UPDATE {TABLE} SET \"applied_steps_count\" = \"applied_steps_count\" + 1, \"finished_at\" = '{}' WHERE \"id\" = '{id}'",
         written(Utc::now())
     )
+}
+
+/// So that what is refused of it leaves a failed transaction behind, in which the server refuses what was sent after it as well. What is deferred to
+/// the end is looked at before: the end itself leaves none.
+fn in_a_block(rows: &str) -> String {
+    format!("BEGIN; {rows}; SET CONSTRAINTS ALL IMMEDIATE; COMMIT")
 }
 
 fn written(time: DateTime<Utc>) -> String {

@@ -14,6 +14,7 @@ use super::instance::Access;
 use super::session::Session;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::seed::{SeedFile, SeedFormat, format_of};
+use crate::postgres::Watched;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const CHUNK: usize = 64 * 1024;
@@ -46,7 +47,7 @@ impl Engine {
     /// Marks the rows that seeds wrote as seen by everybody, and counts them for the planner: a clone whose first readers had to do that would
     /// write every page anew, and share none of them. As the branch's own role, because an index's expressions are a pull request's SQL.
     pub async fn settle_rows(&self, access: &Access) -> Result<(), EngineError> {
-        let client = self.connect_as(access, "-c statement_timeout=0").await?;
+        let Watched { client, .. } = self.connect_as(access, "-c statement_timeout=0").await?;
         let doing = format!("vacuum {:?}", access.database);
         let vacuumed =
             tokio::time::timeout(self.limits().job_timeout, client.batch_execute("VACUUM (FREEZE, ANALYZE)"));

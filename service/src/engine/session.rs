@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Error, SimpleQueryMessage};
+use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryStream};
 
 use super::Engine;
 use super::blame::{Cause, Resource};
@@ -14,7 +14,7 @@ use super::failure::{ReplayError, Script};
 use super::instance::Access;
 use super::roles::may_be_own_doing;
 use crate::domain::failure::Failure;
-use crate::postgres::{ConnectError, Endpoint};
+use crate::postgres::{ConnectError, Endpoint, TransactionStatus, Watched};
 use crate::secret::Secret;
 
 /// As Prisma's own engine begins: whatever the role's settings say, the schema is `public`.
@@ -26,16 +26,29 @@ const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(10);
 pub(super) struct Session<'e> {
     engine: &'e Engine,
     pub(super) client: Client,
+    pub(super) transaction: TransactionStatus,
     process: i32,
     deadline: Instant,
     database: String,
 }
 
+/// What the server will have said of a message that was sent.
+pub(super) struct Answers(Result<SimpleQueryStream, Error>);
+
 /// How running a script ended before its end.
+#[derive(Debug)]
 pub(super) struct Stop {
+    /// How many of its statements had ended.
     completed: usize,
     pub(super) error: Error,
     pub(super) by_deadline: bool,
+}
+
+impl Stop {
+    /// Whether nothing of the script ran, because a transaction had failed before it.
+    pub(super) fn is_for_failed_transaction(&self) -> bool {
+        self.completed == 0 && self.error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION)
+    }
 }
 
 impl Engine {
@@ -45,21 +58,10 @@ impl Engine {
         access: &Access,
         deadline: Instant,
     ) -> Result<Session<'_>, EngineError> {
-        let client = self.connect_as(access, "").await?;
+        let connected = self.connect_as(access, "").await?;
         let doing = || EngineError::refused(format!("begin a session in {:?}", access.database));
-        let answer = client.simple_query(BEGIN).await.map_err(doing())?;
-        Ok(self.begun(access, client, &answer, deadline))
-    }
-
-    fn begun(
-        &self,
-        access: &Access,
-        client: Client,
-        answer: &[SimpleQueryMessage],
-        deadline: Instant,
-    ) -> Session<'_> {
-        let process = process_in(answer);
-        Session { engine: self, client, process, deadline, database: access.database.clone() }
+        let answer = connected.client.simple_query(BEGIN).await.map_err(doing())?;
+        Ok(Session::new(self, access, connected, process_in(&answer), deadline))
     }
 
     /// The same after more SQL, sent with it in one message to spare round trips. Where the server refuses that, the session has begun without it.
@@ -69,7 +71,8 @@ impl Engine {
         deadline: Instant,
         sql: &str,
     ) -> Result<(Session<'_>, Result<(), Error>), EngineError> {
-        let client = self.connect_as(access, "").await?;
+        let connected = self.connect_as(access, "").await?;
+        let client = &connected.client;
         let (answer, after) = match client.simple_query(&format!("{BEGIN}; {sql}")).await {
             Ok(answer) => (answer, Ok(())),
             Err(error) if error.as_db_error().is_some() && !error.is_closed() => {
@@ -80,11 +83,11 @@ impl Engine {
                 return Err(EngineError::refused(format!("begin a session in {:?}", access.database))(error));
             }
         };
-        Ok((self.begun(access, client, &answer, deadline), after))
+        Ok((Session::new(self, access, connected, process_in(&answer), deadline), after))
     }
 
     /// Connects as a branch's role. What ran as the role may have closed its own way in: then that is mended once.
-    pub(super) async fn connect_as(&self, access: &Access, options: &str) -> Result<Client, EngineError> {
+    pub(super) async fn connect_as(&self, access: &Access, options: &str) -> Result<Watched, EngineError> {
         let endpoint = self.administrator.with_database(&access.database);
         let endpoint = endpoint.with_credentials(&access.role, &access.password).with_options(options);
         match endpoint.connect_bounded().await {
@@ -106,7 +109,7 @@ impl Engine {
 
     /// Connects as a role all of whose connections are in use. Whoever has its URL may take each one again as soon as it is free, so
     /// for that moment nobody else knows the password. A kill in between leaves one that the next replay finds wrong, and sets.
-    async fn connect_alone(&self, access: &Access, endpoint: &Endpoint) -> Result<Client, EngineError> {
+    async fn connect_alone(&self, access: &Access, endpoint: &Endpoint) -> Result<Watched, EngineError> {
         let alone = Access { password: Secret::generate(), ..access.clone() };
         self.restore_login(&alone).await?;
         self.end_sessions_of(access).await?;
@@ -124,18 +127,20 @@ impl Engine {
 }
 
 impl<'e> Session<'e> {
-    pub(super) fn from_parts(
+    /// `process` is the server's number of it.
+    pub(super) fn new(
         engine: &'e Engine,
         access: &Access,
-        client: Client,
+        connected: Watched,
         process: i32,
         deadline: Instant,
     ) -> Self {
-        Self { engine, client, process, deadline, database: access.database.clone() }
+        let Watched { client, transaction } = connected;
+        Self { engine, client, transaction, process, deadline, database: access.database.clone() }
     }
 
-    pub(super) fn into_parts(self) -> (Client, i32) {
-        (self.client, self.process)
+    pub(super) fn into_parts(self) -> (Watched, i32) {
+        (Watched { client: self.client, transaction: self.transaction }, self.process)
     }
 }
 
@@ -145,20 +150,34 @@ impl Session<'_> {
         if let Some(failure) = script.zero_byte() {
             return Err(failure.into());
         }
-        match self.send(script.text).await {
+        self.heard(script, self.ask(script.text).await).await
+    }
+
+    /// Waits for the end of a file that was sent.
+    pub(super) async fn heard(&self, script: &Script<'_>, answers: Answers) -> Result<(), ReplayError> {
+        match self.hear(answers).await {
             Ok(_) => Ok(()),
             Err(Ended::Lost(error)) => Err(error.into()),
             Err(Ended::Stopped(stop)) => Err(self.judge(script, &stop).await),
         }
     }
 
-    /// Counts what completes and the rows, which are read and dropped one by one; notices never get here.
     pub(super) async fn send(&self, text: &str) -> Result<usize, Ended> {
+        self.hear(self.ask(text).await).await
+    }
+
+    /// Sends a message, and does not wait for the server. What is sent later runs later.
+    pub(super) async fn ask(&self, text: &str) -> Answers {
+        Answers(self.client.simple_query_raw(text).await)
+    }
+
+    /// Waits for the end of a message that was sent, and counts what completes and the rows, which are read and dropped one by one; notices never
+    /// get here.
+    pub(super) async fn hear(&self, answers: Answers) -> Result<usize, Ended> {
         let (mut completed, mut rows) = (0, 0);
         let (mut by_deadline, mut deadline) = (false, self.deadline);
         let stop = |completed, error, by_deadline| Ended::Stopped(Stop { completed, error, by_deadline });
-        let answers = self.client.simple_query_raw(text).await.map_err(|error| stop(0, error, false))?;
-        let mut answers = pin!(answers);
+        let mut answers = pin!(answers.0.map_err(|error| stop(0, error, false))?);
         loop {
             tokio::select! {
                 answer = answers.next() => match answer {

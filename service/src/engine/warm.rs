@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
-use tokio_postgres::Client;
 
 use super::Engine;
 use super::bookkeeping::Ledger;
@@ -18,6 +17,7 @@ use super::instance::Access;
 use super::replay::before_replays_of_spares;
 use super::roles::Login;
 use super::session::Session;
+use crate::postgres::Watched;
 
 /// Spares with sessions in them, of all layers together: each holds two of the server's connections.
 const MOST: usize = 8;
@@ -39,14 +39,14 @@ struct Waiting {
 /// A session in which a replay may begin at once, and what the role's login was when it was opened.
 #[derive(Debug)]
 struct Ready {
-    client: Client,
+    session: Watched,
     process: i32,
     login: Login,
 }
 
 impl Waiting {
     fn is_closed(&self) -> bool {
-        self.replay.as_ref().is_none_or(|ready| ready.client.is_closed())
+        self.replay.as_ref().is_none_or(|ready| ready.session.client.is_closed())
             || self.ledger.as_ref().is_none_or(Ledger::is_closed)
     }
 }
@@ -92,8 +92,8 @@ impl Engine {
         if ledger.rows().await.is_err() {
             return Ok(());
         }
-        let (client, process) = session.into_parts();
-        let ready = Ready { client, process, login };
+        let (session, process) = session.into_parts();
+        let ready = Ready { session, process, login };
         let waiting = Waiting { replay: Some(ready), ledger: Some(ledger) };
         self.warm.lock().insert(access.database.clone(), waiting);
         Ok(())
@@ -106,8 +106,8 @@ impl Engine {
         if waiting.get(&access.database).is_some_and(|rest| rest.ledger.is_none()) {
             waiting.remove(&access.database);
         }
-        let Ready { client, process, login } = found.filter(|ready| !ready.client.is_closed())?;
-        Some((login, Session::from_parts(self, access, client, process, deadline)))
+        let Ready { session, process, login } = found.filter(|ready| !ready.session.client.is_closed())?;
+        Some((login, Session::new(self, access, session, process, deadline)))
     }
 
     /// Gives up the sessions that no longer answer, so that nobody waits for one that was cut off.
@@ -118,7 +118,7 @@ impl Engine {
                 return None;
             }
             let (Some(ready), Some(ledger)) = (&waiting.replay, &waiting.ledger) else { return None };
-            let answers = async { tokio::try_join!(ready.client.batch_execute(""), ledger.ping()) };
+            let answers = async { tokio::try_join!(ready.session.client.batch_execute(""), ledger.ping()) };
             timeout(PATIENCE, answers).await.is_ok_and(|asked| asked.is_ok()).then_some((database, waiting))
         });
         let alive = join_all(asked).await;

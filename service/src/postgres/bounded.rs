@@ -4,6 +4,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
@@ -27,11 +29,36 @@ const HEADER: usize = 5;
 /// What is read from the server at once.
 const CHUNK: usize = 8 * 1024;
 
+/// The message that ends an answer, and what it says of a session that is in no transaction.
+const READY: u8 = b'Z';
+const IDLE: u8 = b'I';
+
+/// A session, and what the server last said of its transaction.
+#[derive(Debug)]
+pub struct Watched {
+    pub client: Client,
+    pub transaction: TransactionStatus,
+}
+
+/// What the server last said of a session's transaction. The driver does not pass it on.
+#[derive(Debug, Clone, Default)]
+pub struct TransactionStatus(Arc<AtomicU8>);
+
+impl TransactionStatus {
+    /// Whether the last answer that was read left no transaction open. False where nothing is known.
+    pub fn is_idle(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == IDLE
+    }
+}
+
 impl Endpoint {
     /// A session of its own, in which the server cannot say more at a time than is good for us. Where the URL names several servers, the
     /// driver itself chooses among them and nothing is bounded.
-    pub async fn connect_bounded(&self) -> Result<Client, ConnectError> {
-        let [Host::Tcp(host)] = self.config.get_hosts() else { return self.connect().await };
+    pub async fn connect_bounded(&self) -> Result<Watched, ConnectError> {
+        let transaction = TransactionStatus::default();
+        let [Host::Tcp(host)] = self.config.get_hosts() else {
+            return Ok(Watched { client: self.connect().await?, transaction });
+        };
         let port = self.config.get_ports().first().copied().unwrap_or(DEFAULT_PORT);
         let refused = |source| ConnectError::Refused { server: self.address(), source };
         let unreachable = |source| ConnectError::Unreachable { server: self.address(), source };
@@ -41,11 +68,12 @@ impl Endpoint {
             SslMode::Disable => Sight::Messages,
             _ => Sight::Negotiation,
         };
-        let stream = Bounded::new(stream, sight);
+        let stream = Bounded::new(stream, sight, transaction.clone());
         let Ok(tls) = MakeTlsConnect::<Bounded<TcpStream>>::make_tls_connect(&mut self.tls.clone(), host);
-        let (client, connection) = self.config.connect_raw(stream, BoundedTls(tls)).await.map_err(refused)?;
+        let tls = BoundedTls(tls, transaction.clone());
+        let (client, connection) = self.config.connect_raw(stream, tls).await.map_err(refused)?;
         drive(connection);
-        Ok(client)
+        Ok(Watched { client, transaction })
     }
 }
 
@@ -67,6 +95,7 @@ struct Bounded<S> {
     allowed: usize,
     /// Of the message under way, what is still to come.
     expected: usize,
+    transaction: TransactionStatus,
     /// Takes the place of all that would have come.
     last_words: Option<Bytes>,
 }
@@ -82,8 +111,8 @@ enum Sight {
 }
 
 impl<S> Bounded<S> {
-    fn new(stream: S, sight: Sight) -> Self {
-        Self { stream, sight, read: BytesMut::new(), allowed: 0, expected: 0, last_words: None }
+    fn new(stream: S, sight: Sight, transaction: TransactionStatus) -> Self {
+        Self { stream, sight, read: BytesMut::new(), allowed: 0, expected: 0, transaction, last_words: None }
     }
 
     /// Looks at what was read and not looked at.
@@ -104,6 +133,10 @@ impl<S> Bounded<S> {
                 Sight::Messages => {
                     let Some(header) = self.read.get(self.allowed..self.allowed + HEADER) else { return };
                     let length = u32::from_be_bytes([header[1], header[2], header[3], header[4]]) as usize;
+                    if header[0] == READY && length == HEADER {
+                        let Some(status) = self.read.get(self.allowed + HEADER) else { return };
+                        self.transaction.0.store(*status, Ordering::Relaxed);
+                    }
                     if length > LARGEST {
                         self.last_words = Some(too_large());
                     } else {
@@ -184,7 +217,7 @@ impl<S: TlsStream + Unpin> TlsStream for Bounded<S> {
 }
 
 /// Looks at what is inside.
-struct BoundedTls<T>(T);
+struct BoundedTls<T>(T, TransactionStatus);
 
 impl<S, T> TlsConnect<S> for BoundedTls<T>
 where
@@ -197,8 +230,9 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Self::Stream, T::Error>> + Send>>;
 
     fn connect(self, stream: S) -> Self::Future {
-        let connecting = self.0.connect(stream);
-        Box::pin(async move { Ok(Bounded::new(connecting.await?, Sight::Messages)) })
+        let Self(tls, transaction) = self;
+        let connecting = tls.connect(stream);
+        Box::pin(async move { Ok(Bounded::new(connecting.await?, Sight::Messages, transaction)) })
     }
 }
 
@@ -218,13 +252,18 @@ mod tests {
 
     /// What is read of bytes that arrive in pieces.
     fn read(sent: Vec<u8>, piece: usize, sight: Sight) -> Vec<u8> {
+        read_watched(sent, piece, sight).0
+    }
+
+    fn read_watched(sent: Vec<u8>, piece: usize, sight: Sight) -> (Vec<u8>, TransactionStatus) {
+        let transaction = TransactionStatus::default();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async move {
             let (mut server, client) = duplex(piece);
             tokio::spawn(async move { server.write_all(&sent).await });
             let mut come = Vec::new();
-            Bounded::new(client, sight).read_to_end(&mut come).await.unwrap();
-            come
+            Bounded::new(client, sight, transaction.clone()).read_to_end(&mut come).await.unwrap();
+            (come, transaction)
         })
     }
 
@@ -247,6 +286,26 @@ mod tests {
             sent.extend(message(b'Z', 1));
             prop_assert_eq!(read(sent, piece, Sight::Messages), [&passes[..], &too_large()].concat());
         }
+    }
+
+    #[test]
+    fn what_the_server_says_of_the_transaction_is_heard() {
+        let ready = |status| [&message(b'C', 7)[..], &[READY, 0, 0, 0, 5, status]].concat();
+        for piece in 1..10 {
+            let idle_after = |said: &[u8]| {
+                let sent: Vec<u8> = said.iter().flat_map(|status| ready(*status)).collect();
+                let (come, transaction) = read_watched(sent.clone(), piece, Sight::Messages);
+                assert_eq!(come, sent);
+                transaction.is_idle()
+            };
+            assert!(!idle_after(b""), "nothing is known");
+            assert!(idle_after(b"TI") && !idle_after(b"IT") && !idle_after(b"IE"));
+        }
+        let hidden = [b"S", &ready(IDLE)[..]].concat();
+        assert!(
+            !read_watched(hidden, 3, Sight::Negotiation).1.is_idle(),
+            "what is encrypted is not looked into"
+        );
     }
 
     #[test]

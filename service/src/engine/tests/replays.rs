@@ -209,23 +209,69 @@ async fn rows_stay_in_order_after_the_clock_jumps_back() {
     .await;
 }
 
+/// A trigger of the bookkeeping's, with when it fires and what it does.
+fn on_a_row(kind: &str, when: &str, body: &str) -> String {
+    format!(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} RETURN NEW; END $$;
+         CREATE {kind} TRIGGER refuse {when} FOR EACH ROW EXECUTE FUNCTION refuse();"
+    )
+}
+
 #[tokio::test]
 async fn what_closes_the_bookkeeping_is_named_and_nothing_after_it_is_run() {
-    let refuse_rows = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no more'; END $$; \
-                       CREATE TRIGGER refuse BEFORE INSERT ON _prisma_migrations FOR EACH ROW EXECUTE FUNCTION refuse();";
+    let refuse_rows = on_a_row("", "BEFORE INSERT ON _prisma_migrations", "RAISE 'no more';");
+    let refuse_late = on_a_row(
+        "CONSTRAINT",
+        "AFTER INSERT ON _prisma_migrations DEFERRABLE INITIALLY DEFERRED",
+        "RAISE 'no more';",
+    );
     on_each_server(async |engine| {
-        for (sql, blamed, sqlstate) in [("SET search_path = '';", "1", "42P01"), (refuse_rows, "2", "P0001")]
-        {
-            let made = make(engine, Source::Empty).await;
-            let files = [migration("1", sql), migration("2", "SELECT pg_sleep(600);")];
-            let failure = tokio::time::timeout(Duration::from_secs(30), replay(engine, &made, &files)).await;
-            let failure = failure.expect("the next file is not run").unwrap_err();
-            assert_eq!(
-                (failure.migration.as_str(), failure.sqlstate.as_deref()),
-                (blamed, Some(sqlstate)),
-                "{sql}"
-            );
+        for (sql, blamed, sqlstate) in [
+            ("SET search_path = '';", "1", "42P01"),
+            (&refuse_rows, "2", "P0001"),
+            (&refuse_late, "2", "P0001"),
+        ] {
+            for next in
+                ["CREATE TABLE public.after (id int);", "ROLLBACK; CREATE TABLE public.after (id int);"]
+            {
+                let made = make(engine, Source::Empty).await;
+                let files = [migration("1", sql), migration("2", next)];
+                let failure = replay(engine, &made, &files).await.unwrap_err();
+                assert_eq!(
+                    (failure.migration.as_str(), failure.sqlstate.as_deref()),
+                    (blamed, Some(sqlstate)),
+                    "{sql}"
+                );
+                assert_eq!(tables(engine, &made).await, ["_prisma_migrations"], "{sql} {next}");
+            }
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_refused_with_its_row_is_run_once_when_the_row_is_taken() {
+    let refuse_once = on_a_row(
+        "",
+        "BEFORE INSERT ON _prisma_migrations",
+        "IF pg_catalog.nextval('tries') = 1 THEN RAISE 'once'; END IF;",
+    );
+    on_each_server(async |engine| {
+        let made = make(engine, Source::Empty).await;
+        let files = [
+            migration("1", format!("CREATE SEQUENCE tries; CREATE TABLE runs (id int); {refuse_once}")),
+            migration("2", "INSERT INTO runs VALUES (2);"),
+            migration("3", "INSERT INTO runs VALUES (3);"),
+        ];
+        assert_eq!(replay(engine, &made, &files).await, Ok(3));
+        verify(&engine.bookkeeping(&made.access).await.unwrap(), &Chain::of(&files)).unwrap();
+        let runs = ask(
+            engine,
+            &made.names.database,
+            "select string_agg(id::text, ' ' order by id) from public.runs",
+        )
+        .await;
+        assert_eq!(runs, [[Some("2 3".to_owned())]]);
     })
     .await;
 }
