@@ -142,7 +142,12 @@ impl Offshoot {
 
     /// The base of every link and call, without a slash at the end.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.address())
+    }
+
+    /// `HOST:PORT`
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// The service's process, while it runs.

@@ -6,11 +6,13 @@ use anyhow::{Context, Result, ensure};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join_all};
 use integration::offshoot::{API_TOKEN, connect};
+use reqwest::Method;
 use serde_json::Value;
 
 use super::{Claim, Figure, Outcome, ms, percent, ratio, short_of_disk};
 use crate::bench::{Bench, progress};
 use crate::chain::Chain;
+use crate::http::Connection;
 use crate::results::{Measured, Series, Unit};
 use crate::site::{Opened, Plan, Site, milliseconds};
 
@@ -48,7 +50,7 @@ fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
         let opened = site.open(&repository, "change", &[Chain::one_more(0).change()])?;
         site.ready(&opened).await?;
         site.settle().await?;
-        let forks = Forks::new(&site, &opened)?;
+        let mut forks = Forks::new(&site, &opened).await?;
         let Some(first) = forks.make().await? else {
             site.finish().await;
             return Ok(Outcome::Skipped("this build of the service makes no forks".to_owned()));
@@ -81,7 +83,7 @@ fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
             let change = [Chain::one_more(round + 1).change()];
             let opened = site.open(&repository, &format!("round-{round}"), &change)?;
             site.ready(&opened).await?;
-            let forks = Forks::new(&site, &opened)?;
+            let mut forks = Forks::new(&site, &opened).await?;
             forks.make().await?.context("a fork is refused")?;
             site.settle().await?;
             ours.push(forks.at_once(count).await?);
@@ -102,8 +104,10 @@ fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
 /// The API's calls about the forks of one branch.
 struct Forks<'s> {
     site: &'s Site,
-    http: reqwest::Client,
-    path: String,
+    address: String,
+    connection: Connection,
+    make: Vec<u8>,
+    health: Vec<u8>,
 }
 
 /// A fork as it was answered.
@@ -119,48 +123,61 @@ impl Fork {
 }
 
 impl<'s> Forks<'s> {
-    fn new(site: &'s Site, opened: &Opened) -> Result<Self> {
-        let http = reqwest::Client::builder().pool_max_idle_per_host(256).build()?;
-        Ok(Self { site, http, path: format!("{}/forks", opened.branch.path()) })
+    async fn new(site: &'s Site, opened: &Opened) -> Result<Self> {
+        let address = site.offshoot.address();
+        let request = |method: &str, path: &str| {
+            let head = format!(
+                "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {API_TOKEN}\r\n"
+            );
+            format!("{head}Content-Length: 0\r\n\r\n").into_bytes()
+        };
+        let (make, health) =
+            (request("POST", &format!("{}/forks", opened.branch.path())), request("GET", "/healthz"));
+        let connection = Connection::open(&address).await?;
+        Ok(Self { site, address, connection, make, health })
     }
 
     /// One fork; none where the service has no such call.
-    async fn make(&self) -> Result<Option<Fork>> {
-        let url = format!("{}{}", self.site.offshoot.url(), self.path);
-        let began = Instant::now();
-        let response = self.http.post(url).bearer_auth(API_TOKEN).send().await?;
-        let (status, body) = (response.status().as_u16(), response.bytes().await?);
-        let elapsed_ms = milliseconds(began.elapsed());
-        if [404, 405].contains(&status) {
-            return Ok(None);
-        }
-        ensure!(status == 201, "a fork was answered {status}: {}", String::from_utf8_lossy(&body));
-        Ok(Some(Fork { elapsed_ms, document: serde_json::from_slice(&body)? }))
+    async fn make(&mut self) -> Result<Option<Fork>> {
+        fork(&mut self.connection, &self.make).await
     }
 
     /// The milliseconds of a call that asks nothing of anything.
-    async fn health(&self) -> Result<f64> {
+    async fn health(&mut self) -> Result<f64> {
         let began = Instant::now();
-        let response = self.http.get(format!("{}/healthz", self.site.offshoot.url())).send().await?;
-        response.error_for_status()?.bytes().await?;
-        Ok(milliseconds(began.elapsed()))
+        let (status, _) = self.connection.ask(&self.health).await?;
+        let elapsed_ms = milliseconds(began.elapsed());
+        ensure!(status == 200, "the service is not well: {status}");
+        Ok(elapsed_ms)
     }
 
     async fn delete(&self, fork: &Fork) -> Result<()> {
         let id = fork.document["id"].as_str().context("a fork without an id")?;
-        let url = format!("{}/api/v1/forks/{id}", self.site.offshoot.url());
-        let status = self.http.delete(url).bearer_auth(API_TOKEN).send().await?.status();
-        ensure!(status.is_success(), "deleting a fork was answered {status}");
+        let deleted = self.site.offshoot.call(Method::DELETE, &format!("/api/v1/forks/{id}"), None).await?;
+        ensure!(deleted.status.is_success(), "deleting a fork was answered {}", deleted.status);
         Ok(())
     }
 
-    /// So many at once: how many a second were made.
+    /// So many at once, over connections that are open: how many a second were made.
     async fn at_once(&self, count: usize) -> Result<f64> {
+        let mut connections = try_join_all((0..count).map(|_| Connection::open(&self.address))).await?;
         let began = Instant::now();
-        let forks = try_join_all((0..count).map(|_| self.make())).await?;
-        ensure!(forks.iter().all(Option::is_some), "a fork is refused");
+        let made = connections.iter_mut().map(|connection| fork(connection, &self.make));
+        let made = try_join_all(made).await?;
+        ensure!(made.iter().all(Option::is_some), "a fork is refused");
         Ok(count as f64 / began.elapsed().as_secs_f64())
     }
+}
+
+async fn fork(connection: &mut Connection, request: &[u8]) -> Result<Option<Fork>> {
+    let began = Instant::now();
+    let (status, body) = connection.ask(request).await?;
+    let elapsed_ms = milliseconds(began.elapsed());
+    if [404, 405].contains(&status) {
+        return Ok(None);
+    }
+    ensure!(status == 201, "a fork was answered {status}: {}", String::from_utf8_lossy(body));
+    Ok(Some(Fork { elapsed_ms, document: serde_json::from_slice(body)? }))
 }
 
 fn claims(measured: &Measured) -> Vec<Claim> {

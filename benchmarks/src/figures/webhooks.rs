@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use super::{Claim, Figure, Outcome, ms, percent, ratio};
 use crate::bench::{Bench, progress};
 use crate::chain::Chain;
+use crate::http::Sender;
 use crate::results::{Measured, Series, Unit, quantile};
-use crate::sender::Sender;
 use crate::server::run;
 use crate::site::{Plan, Site, milliseconds};
 
@@ -99,7 +99,7 @@ impl<'s> Load<'s> {
     fn new(site: &'s Site, body: &'s [u8]) -> Result<Self> {
         let script = tempfile::NamedTempFile::new()?;
         std::fs::write(script.path(), STATEMENT)?;
-        let address = site.offshoot.url().trim_start_matches("http://").to_owned();
+        let address = site.offshoot.address();
         Ok(Self { site, body, address, signature: signature(&site.webhook_secret, body), script })
     }
 
