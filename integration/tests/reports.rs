@@ -8,17 +8,18 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use http::Method;
 use integration::git::Change;
-use integration::github::{Fault, Matcher};
+use integration::github::{Fault, Matcher, NewPullRequest};
 use integration::offshoot::{BranchRef, Credentials};
 
 use crate::shop::{SHOP, column, migration};
 use crate::world::World;
 
+const TOKEN: &str = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
+
 /// A service with a token in place of an App, and a pull request that it has judged.
 async fn with_a_token() -> Result<(World, BranchRef, String)> {
-    let token = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
     let world =
-        World::start_with(|options| options.credentials = Credentials::Token(token.to_owned())).await?;
+        World::start_with(|options| options.credentials = Credentials::Token(TOKEN.to_owned())).await?;
     world.open_shop()?;
     let (branch, sha) = world.propose("color", &[column("color")])?;
     world.offshoot.ready(&branch, &sha).await?;
@@ -108,5 +109,55 @@ async fn a_pull_request_that_is_reopened_is_judged_by_the_configuration_of_then(
     let runs = world.github.check_runs(SHOP, sha.parse()?)?;
     let last = runs.last().context("a check run")?;
     ensure!(last.conclusion.as_deref() == Some("failure"), "{last:?}");
+    world.finish().await
+}
+
+/// A database that failed and was removed is asked for again: until it is there, the other one's verdict is not the commit's.
+#[tokio::test]
+async fn what_is_asked_for_again_is_waited_for() -> Result<()> {
+    let world =
+        World::start_with(|options| options.credentials = Credentials::Token(TOKEN.to_owned())).await?;
+    world.open_shop_with(&[
+        Change::write(
+            ".offshoot.toml",
+            "[[database]]\nname = \"main\"\nmigrations = \"prisma/migrations\"\n[[database]]\nname = \"billing\"\nmigrations = \"billing/migrations\"\n",
+        ),
+        Change::write("billing/migrations/1_init/migration.sql", "create table bills (id int);\n"),
+    ])?;
+    let bad = Change::write("billing/migrations/2_bad/migration.sql", "select nothing_here;\n");
+    let (branch, sha) = world.propose("color", &[column("color"), bad])?;
+    world.settle().await?;
+    let billing = format!("{}?database=billing", branch.path());
+    let was = world.offshoot.call(Method::GET, &billing, None).await?;
+    ensure!(was.status == 409, "{was:?}");
+    let removed = world.offshoot.call(Method::DELETE, &billing, None).await?;
+    ensure!(removed.status == 202, "{removed:?}");
+    world.settle().await?;
+    ensure!(world.offshoot.call(Method::GET, &billing, None).await?.status == 410, "it is still there");
+
+    let reading = Matcher::new(Method::GET, "/repos/**");
+    world.github.fail(reading, Fault::Latency(Duration::from_millis(1_500)), None);
+    let asked = world.offshoot.call(Method::POST, &branch.path(), None).await?;
+    ensure!(asked.status == 202, "{asked:?}");
+    world.settle().await?;
+    let statuses = world.github.statuses(SHOP, sha.parse()?)?;
+    let told: Vec<_> = statuses.iter().map(|status| status.state.as_str()).collect();
+    ensure!(told.last() == Some(&"failure") && !told.contains(&"success"), "{statuses:#?}");
+    ensure!(world.offshoot.branch_at(&branch, &sha, &[200]).await?.status == 200, "main");
+    world.finish().await
+}
+
+/// Two pull requests may have the same head, and a commit has one status.
+#[tokio::test]
+async fn closing_one_of_two_with_the_same_head_leaves_the_other_s_verdict() -> Result<()> {
+    let (world, branch, sha) = with_a_token().await?;
+    world.github.push(SHOP, "next", &[])?;
+    let other = world.github.open_pull_request(&NewPullRequest::new(SHOP, "next", "color"))?;
+    world.settle().await?;
+    world.github.close(SHOP, other)?;
+    world.settle().await?;
+    let statuses = world.github.statuses(SHOP, sha.parse()?)?;
+    ensure!(statuses.last().is_some_and(|last| last.state == "success"), "{statuses:?}");
+    world.github.close(SHOP, branch.number)?;
     world.finish().await
 }

@@ -26,6 +26,16 @@ pub struct PullRequest {
     pub updated_at: DateTime<Utc>,
 }
 
+/// Whether databases are wanted of a head commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    Yes,
+    /// Some were ended before the pull request was: they come back with the next push.
+    No,
+    /// The same, and then they were asked for, which was not looked at yet.
+    Anew,
+}
+
 /// With this label a maintainer lets the head commit of a fork's pull request run.
 pub const APPROVAL_LABEL: &str = "offshoot:approve";
 

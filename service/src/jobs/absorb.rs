@@ -71,7 +71,7 @@ impl Worker {
             pulls::save(&tx, pull).await?;
         }
         if news.wanted_anew && (news.pull.is_some() || before.is_some()) {
-            pulls::set_unwanted(&tx, id, None).await?;
+            pulls::want_anew(&tx, id).await?;
         }
         if let Some(approval) = &news.approval {
             pulls::approve(&tx, id, approval).await?;

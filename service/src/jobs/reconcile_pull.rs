@@ -14,11 +14,12 @@ use crate::domain::branch::Branch;
 use crate::domain::config::Forks;
 use crate::domain::ids::PullId;
 use crate::domain::job::Job;
-use crate::domain::pull::{APPROVAL_COMMAND, APPROVAL_LABEL};
+use crate::domain::pull::{APPROVAL_COMMAND, APPROVAL_LABEL, Wanted};
 use crate::domain::report::Notice;
 use crate::domain::state::BranchState;
 use crate::queue::Claim;
 use crate::source::SourceError;
+use crate::store::Store;
 use crate::store::branches::{self, Change, NewBranch};
 use crate::store::deliveries;
 use crate::store::jobs::{self, Lease};
@@ -139,7 +140,7 @@ impl Worker {
         }
         let live: Vec<&Branch> =
             branches.iter().filter(|branch| branch.state != BranchState::Deleting).collect();
-        let unwanted = stored.is_unwanted();
+        let unwanted = stored.wanted() == Wanted::No;
         if unwanted && live.is_empty() {
             return Ok(());
         }
@@ -156,6 +157,9 @@ impl Worker {
                 live.iter().any(|branch| branch.database == database.layout.label)
             };
             reading.databases.retain(stands);
+        }
+        if reading.databases.len() > 1 || stored.wanted() == Wanted::Anew {
+            self.make_known(repository, stored, &reading).await?;
         }
         if let Some(why) = blocked(stored, reading.detected.branch.forks) {
             return self.block(repository, stored, &reading, &why, call.lease).await;
@@ -251,6 +255,22 @@ impl Worker {
         self.remove_all(&undeclared, "The base's configuration no longer declares this database.").await
     }
 
+    /// Makes the branches that are missing, before any of them is prepared: one that is ready may not speak for those that are still to come.
+    async fn make_known(
+        &self,
+        repository: &Repository,
+        stored: &StoredPull,
+        reading: &Reading,
+    ) -> Result<(), JobError> {
+        let mut client = self.store.client().await?;
+        let tx = Store::begin(&mut client).await?;
+        for database in &reading.databases {
+            branches::create(&tx, self.store.vault(), &new_branch(repository, stored, database)).await?;
+        }
+        pulls::note_wanted(&tx, stored.pull.id).await?;
+        Ok(Store::commit(tx).await?)
+    }
+
     async fn block(
         &self,
         repository: &Repository,
@@ -261,15 +281,7 @@ impl Worker {
     ) -> Result<(), JobError> {
         let client = self.store.client().await?;
         for database in &reading.databases {
-            let new = NewBranch {
-                pull: stored.pull.id,
-                repository: &repository.facts.name,
-                database: &database.layout.label,
-                head_sha: &stored.pull.head_sha,
-                base_ref: &stored.pull.base_ref,
-                state: BranchState::Pending,
-                expires_at: None,
-            };
+            let new = new_branch(repository, stored, database);
             let branch = branches::create(&client, self.store.vault(), &new).await?.branch;
             let change = Change {
                 reason: Some(why.to_owned()),
@@ -281,6 +293,22 @@ impl Worker {
             branches::transition(&client, branch.id, BranchState::Blocked, &change).await?;
         }
         Ok(())
+    }
+}
+
+fn new_branch<'a>(
+    repository: &'a Repository,
+    stored: &'a StoredPull,
+    database: &'a DatabaseReading,
+) -> NewBranch<'a> {
+    NewBranch {
+        pull: stored.pull.id,
+        repository: &repository.facts.name,
+        database: &database.layout.label,
+        head_sha: &stored.pull.head_sha,
+        base_ref: &stored.pull.base_ref,
+        state: BranchState::Pending,
+        expires_at: None,
     }
 }
 

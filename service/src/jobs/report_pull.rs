@@ -6,7 +6,7 @@ use chrono::Utc;
 use sha2::{Digest, Sha256};
 
 use super::{JobError, Worker};
-use crate::domain::ids::PullId;
+use crate::domain::ids::{Oid, PullId};
 use crate::domain::report::{self, COMMENT_MARKER, CheckStatus, Conclusion, Subject, Verdict};
 use crate::github::{GithubError, RepositoryClient};
 use crate::store::reports::{Check, Comment};
@@ -29,7 +29,7 @@ impl Worker {
             pull: &stored.pull,
             branches: &branches,
             notice: stored.notice.as_ref(),
-            unwanted: stored.is_unwanted(),
+            wanted: stored.wanted(),
             approved_by: stored.approved_by(),
             public_url: &self.public_url,
             idle_ttl: self.idle_ttl,
@@ -98,18 +98,30 @@ impl Worker {
         told: Option<Check>,
         verdict: &Verdict,
     ) -> Result<(), JobError> {
+        if !self.github.is_app() && self.is_head_of_another(id, &verdict.sha).await? {
+            // A commit has one status, and the other's verdict is in it.
+            return self.note_end(id, verdict).await;
+        }
         match self.tell(github, id, told, verdict).await {
             Err(JobError::Retry(error))
                 if error.downcast_ref::<GithubError>().is_some_and(GithubError::knows_no_such_commit) =>
             {
                 tracing::info!(pull = %id, sha = %verdict.sha, "GitHub no longer has the commit; its check has ended with it");
-                let check =
-                    Check { sha: verdict.sha.clone(), github_id: None, ended: true, digest: digest(verdict) };
-                let client = self.store.client().await?;
-                Ok(reports::save_check(&client, id, &check).await?)
+                self.note_end(id, verdict).await
             }
             told => told,
         }
+    }
+
+    async fn is_head_of_another(&self, id: PullId, sha: &Oid) -> Result<bool, JobError> {
+        Ok(pulls::is_head_of_another(&self.store.client().await?, id, sha).await?)
+    }
+
+    /// Remembers that there is nothing more to tell of a commit.
+    async fn note_end(&self, id: PullId, verdict: &Verdict) -> Result<(), JobError> {
+        let check = Check { sha: verdict.sha.clone(), github_id: None, ended: true, digest: digest(verdict) };
+        let client = self.store.client().await?;
+        Ok(reports::save_check(&client, id, &check).await?)
     }
 
     async fn tell(

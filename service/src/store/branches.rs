@@ -261,7 +261,7 @@ macro_rules! step {
                  when $2 = 'blocked' then $19
                  when $2 in ('pending', 'preparing', 'errored') then room_needed end,
              updated_at = now(),
-             ready_at = case when $2 = 'ready' then now() else ready_at end,
+             ready_at = case when $2 = 'ready' then now() when $2 in ('deleting', 'deleted') then ready_at end,
              deleted_at = case when $2 = 'deleted' then now() end,
              password = case when $2 <> 'deleted' then password end,
              reader_password = case when $2 <> 'deleted' then reader_password end

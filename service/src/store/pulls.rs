@@ -8,7 +8,7 @@ use tokio_postgres::types::Json;
 use super::StoreError;
 use super::query::{FromRow, get, json_optional, parsed, parsed_optional, query};
 use crate::domain::ids::{Oid, PullId};
-use crate::domain::pull::PullRequest;
+use crate::domain::pull::{PullRequest, Wanted};
 use crate::domain::report::Notice;
 
 /// What a [`StoredPull`] is read from.
@@ -16,7 +16,7 @@ macro_rules! columns {
     () => {
         "repository, number, open, merged, draft, title, author, head_sha, head_ref,
          head_repository, from_fork, base_ref, base_sha, github_updated_at, approved_sha,
-         approved_by, notice, unwanted_sha, coalesce(head_since, github_updated_at) as head_since"
+         approved_by, notice, unwanted_sha, wanted_anew, coalesce(head_since, github_updated_at) as head_since"
     };
 }
 
@@ -38,6 +38,8 @@ pub struct StoredPull {
     pub notice: Option<Notice>,
     /// The head for which somebody removed the branches: none are made before there is another, or they are asked for.
     pub unwanted_sha: Option<Oid>,
+    /// They were asked for, and that was not looked at yet.
+    pub wanted_anew: bool,
 }
 
 impl FromRow for StoredPull {
@@ -61,9 +63,9 @@ impl FromRow for StoredPull {
             (Some(sha), Some(by)) => Some(Approval { sha, by }),
             _ => None,
         };
-        let unwanted_sha = parsed_optional(row, "unwanted_sha")?;
+        let (unwanted_sha, wanted_anew) = (parsed_optional(row, "unwanted_sha")?, get(row, "wanted_anew")?);
         let (head_since, notice) = (get(row, "head_since")?, json_optional(row, "notice")?);
-        Ok(Self { pull, head_since, approval, notice, unwanted_sha })
+        Ok(Self { pull, head_since, approval, notice, unwanted_sha, wanted_anew })
     }
 }
 
@@ -74,9 +76,13 @@ impl StoredPull {
         self.pull.from_fork.then_some(&approval.by)
     }
 
-    /// Whether databases of the head commit were ended before the pull request.
-    pub fn is_unwanted(&self) -> bool {
-        self.unwanted_sha.as_ref() == Some(&self.pull.head_sha)
+    /// Whether databases are wanted of the head commit.
+    pub fn wanted(&self) -> Wanted {
+        match self.unwanted_sha.as_ref() == Some(&self.pull.head_sha) {
+            false => Wanted::Yes,
+            true if self.wanted_anew => Wanted::Anew,
+            true => Wanted::No,
+        }
     }
 }
 
@@ -147,6 +153,25 @@ pub async fn open_of(client: &impl GenericClient, repository: i64) -> Result<Vec
     .await
 }
 
+/// Whether a commit is the head of another open pull request of the repository.
+pub async fn is_head_of_another(
+    client: &impl GenericClient,
+    id: PullId,
+    sha: &Oid,
+) -> Result<bool, StoreError> {
+    let others = query(
+        "look for other pull requests of a head",
+        concat!(
+            "select ",
+            columns!(),
+            " from pull_requests where repository = $1 and number <> $2 and open and head_sha = $3 limit 1"
+        ),
+    )
+    .optional::<StoredPull>(client, &[&id.repository, &id.number, &sha.as_str()])
+    .await?;
+    Ok(others.is_some())
+}
+
 /// The open pull requests that go to one branch of a repository, by number.
 pub async fn open_on_base(
     client: &impl GenericClient,
@@ -179,17 +204,37 @@ pub async fn set_notice(
     known(stored, id)
 }
 
-/// Stores that no branch is wanted for a head, or that one is wanted again. A pull request that is not known wants one anyway.
-pub async fn set_unwanted(
-    client: &impl GenericClient,
-    id: PullId,
-    sha: Option<&Oid>,
-) -> Result<(), StoreError> {
+/// Stores that no branch is wanted of a head.
+pub async fn unwant(client: &impl GenericClient, id: PullId, sha: &Oid) -> Result<(), StoreError> {
     query(
-        "store whether a pull request's branches are wanted",
-        "update pull_requests set unwanted_sha = $3 where repository = $1 and number = $2",
+        "store that a pull request's branches are not wanted",
+        "update pull_requests set unwanted_sha = $3, wanted_anew = false where repository = $1 and number = $2",
     )
-    .execute(client, &[&id.repository, &id.number, &sha.map(Oid::as_str)])
+    .execute(client, &[&id.repository, &id.number, &sha.as_str()])
+    .await?;
+    Ok(())
+}
+
+/// Stores that the branches that were not wanted are asked for. A pull request that is not known wants them anyway.
+pub async fn want_anew(client: &impl GenericClient, id: PullId) -> Result<(), StoreError> {
+    query(
+        "store that a pull request's branches are asked for again",
+        "update pull_requests set wanted_anew = true
+         where repository = $1 and number = $2 and unwanted_sha is not null",
+    )
+    .execute(client, &[&id.repository, &id.number])
+    .await?;
+    Ok(())
+}
+
+/// Stores that the branches which were asked for again are there, whatever becomes of them. One that was ended meanwhile is not wanted.
+pub async fn note_wanted(client: &impl GenericClient, id: PullId) -> Result<(), StoreError> {
+    query(
+        "store that a pull request's branches are there again",
+        "update pull_requests set unwanted_sha = null, wanted_anew = false
+         where repository = $1 and number = $2 and wanted_anew",
+    )
+    .execute(client, &[&id.repository, &id.number])
     .await?;
     Ok(())
 }

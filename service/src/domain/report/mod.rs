@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::branch::Branch;
 use super::failure::Failure;
 use super::ids::{Oid, RepositoryName};
-use super::pull::PullRequest;
+use super::pull::{PullRequest, Wanted};
 
 mod comment;
 mod expiry;
@@ -93,8 +93,8 @@ pub struct Subject<'a> {
     /// One for each database, in the order of their labels.
     pub branches: &'a [Branch],
     pub notice: Option<&'a Notice>,
-    /// Of the head commit, databases were ended before the pull request: they come back with the next push.
-    pub unwanted: bool,
+    /// Of the head commit.
+    pub wanted: Wanted,
     /// Who let the head commit of a fork run.
     pub approved_by: Option<&'a str>,
     /// Base of links to the dashboard, without a `/` at its end.

@@ -106,7 +106,7 @@ fn told(branches: &[Branch], notice: Option<&Notice>, open: bool) -> String {
         pull: &pull,
         branches,
         notice,
-        unwanted: true,
+        wanted: Wanted::No,
         approved_by: None,
         public_url,
         idle_ttl: None,
@@ -276,14 +276,14 @@ fn several_databases() {
 }
 
 /// What is said of the head, and whether that is the end of it.
-fn judged(branches: &[Branch], open: bool, unwanted: bool) -> (CheckStatus, bool) {
+fn judged(branches: &[Branch], open: bool, wanted: Wanted) -> (CheckStatus, bool) {
     let (repository, pull) = (repository(), PullRequest { open, ..pull() });
     let subject = Subject {
         repository: &repository,
         pull: &pull,
         branches,
         notice: None,
-        unwanted,
+        wanted,
         approved_by: None,
         public_url: "https://offshoot.acme.dev",
         idle_ttl: None,
@@ -301,37 +301,40 @@ fn a_database_judges_the_commit_that_it_is_at() {
     let gone = Branch { database: "billing".parse().unwrap(), ..branch(BranchState::Deleted) };
     let cancelled = CheckStatus::Completed(Conclusion::Cancelled);
     let success = CheckStatus::Completed(Conclusion::Success);
-    for (branches, open, unwanted, expected) in [
-        (vec![ready.clone()], true, false, (success, false)),
+    let was_ready = Branch { ready_at: Some(now()), ..gone.clone() };
+    for (branches, open, wanted, expected) in [
+        (vec![ready.clone()], true, Wanted::Yes, (success, false)),
         // The push was not looked at yet.
-        (vec![earlier(&ready)], true, false, (CheckStatus::Queued, false)),
-        (vec![earlier(&failed)], true, false, (CheckStatus::Queued, false)),
-        (vec![ready.clone(), earlier(&ready)], true, false, (CheckStatus::Queued, false)),
-        (vec![earlier(&ready)], false, false, (cancelled, true)),
+        (vec![earlier(&ready)], true, Wanted::Yes, (CheckStatus::Queued, false)),
+        (vec![earlier(&failed)], true, Wanted::Yes, (CheckStatus::Queued, false)),
+        (vec![ready.clone(), earlier(&ready)], true, Wanted::Yes, (CheckStatus::Queued, false)),
+        (vec![earlier(&ready)], false, Wanted::Yes, (cancelled, true)),
         // It expired, or somebody removed it. The others do not stand for it.
-        (vec![gone.clone()], true, true, (cancelled, true)),
-        (vec![ready.clone(), gone.clone()], true, true, (cancelled, true)),
+        (vec![gone.clone()], true, Wanted::No, (cancelled, true)),
+        (vec![ready.clone(), gone.clone()], true, Wanted::No, (cancelled, true)),
         (
             vec![failed.clone(), gone.clone()],
             true,
-            true,
+            Wanted::No,
             (CheckStatus::Completed(Conclusion::Failure), false),
         ),
+        // It went after its verdict, which stands for it.
+        (vec![was_ready.clone()], true, Wanted::No, (cancelled, true)),
+        (vec![ready.clone(), was_ready.clone()], true, Wanted::No, (success, false)),
+        // It was asked for again, and that was not looked at.
+        (vec![ready.clone(), gone.clone()], true, Wanted::Anew, (CheckStatus::Queued, false)),
+        (vec![gone.clone()], true, Wanted::Anew, (CheckStatus::Queued, false)),
         // It is no longer declared, or is of an earlier commit: a new one comes.
-        (vec![ready.clone(), gone.clone()], true, false, (success, false)),
-        (vec![ready.clone(), earlier(&gone)], true, true, (success, false)),
-        (vec![earlier(&gone)], true, false, (CheckStatus::Queued, false)),
+        (vec![ready.clone(), gone.clone()], true, Wanted::Yes, (success, false)),
+        (vec![ready.clone(), earlier(&gone)], true, Wanted::No, (success, false)),
+        (vec![earlier(&gone)], true, Wanted::Yes, (CheckStatus::Queued, false)),
         // Closed before there was a verdict: what was not judged must let nothing be merged.
-        (vec![gone.clone()], false, false, (cancelled, true)),
-        (vec![], false, false, (cancelled, true)),
-        (vec![], true, false, (CheckStatus::Queued, false)),
+        (vec![gone.clone()], false, Wanted::Yes, (cancelled, true)),
+        (vec![], false, Wanted::Yes, (cancelled, true)),
+        (vec![], true, Wanted::Yes, (CheckStatus::Queued, false)),
     ] {
         let states: Vec<_> = branches.iter().map(|branch| (branch.state, branch.head_sha.short())).collect();
-        assert_eq!(
-            judged(&branches, open, unwanted),
-            expected,
-            "{states:?}, open {open}, unwanted {unwanted}"
-        );
+        assert_eq!(judged(&branches, open, wanted), expected, "{states:?}, open {open}, wanted {wanted:?}");
     }
 }
 
@@ -388,7 +391,7 @@ fn a_fork_s_report_says_who_let_it_run() {
         pull: &pull,
         branches: &[],
         notice: Some(&notice),
-        unwanted: false,
+        wanted: Wanted::Yes,
         approved_by,
         public_url: "https://offshoot.acme.dev",
         idle_ttl: None,

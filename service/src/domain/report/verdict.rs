@@ -5,6 +5,7 @@ use super::markdown::visible;
 use super::{Annotation, CheckStatus, Conclusion, Notice, Subject, Verdict};
 use crate::domain::branch::Branch;
 use crate::domain::failure::{Failure, excerpt};
+use crate::domain::pull::Wanted;
 use crate::domain::state::BranchState;
 
 /// GitHub's limit for a commit status' description.
@@ -60,14 +61,18 @@ fn of_branches(subject: &Subject<'_>) -> (CheckStatus, String) {
 }
 
 /// Of an open pull request, a database that is gone counts only where somebody, or its time, ended it at this very commit: a new one comes in place of
-/// any other, or its configuration is gone as well.
+/// any other, or its configuration is gone as well. While those that were ended are asked for and not there yet, none decides.
 fn deciding<'s>(subject: &Subject<'s>) -> Option<&'s Branch> {
+    let open = subject.pull.open;
+    if open && subject.wanted == Wanted::Anew {
+        return None;
+    }
     let counts = |branch: &&Branch| {
-        !branch.state.is_gone() || !subject.pull.open || (subject.unwanted && judges_head(subject, branch))
+        !branch.state.is_gone() || !open || (subject.wanted == Wanted::No && judges_head(subject, branch))
     };
     subject.branches.iter().filter(counts).max_by_key(|branch| match judges_head(subject, branch) {
-        true => gravity(branch.state),
-        false => gravity(BranchState::Pending),
+        true => gravity(branch),
+        false => PENDING,
     })
 }
 
@@ -87,16 +92,19 @@ fn unjudged(subject: &Subject<'_>) -> (CheckStatus, String) {
     }
 }
 
-/// One that is gone without a verdict weighs more than one that is ready: nobody may take the others' for its own.
-fn gravity(state: BranchState) -> u8 {
-    match state {
-        BranchState::Ready => 0,
-        BranchState::Deleted | BranchState::Deleting => 1,
-        BranchState::Blocked => 2,
-        BranchState::Errored => 3,
-        BranchState::Pending => 4,
-        BranchState::Preparing => 5,
-        BranchState::Failed => 6,
+const PENDING: u8 = 5;
+
+/// One that is gone and was not ready weighs more than one that is: nobody may take the others' verdict for its own.
+fn gravity(branch: &Branch) -> u8 {
+    match branch.state {
+        BranchState::Deleted | BranchState::Deleting if branch.ready_at.is_some() => 0,
+        BranchState::Ready => 1,
+        BranchState::Deleted | BranchState::Deleting => 2,
+        BranchState::Blocked => 3,
+        BranchState::Errored => 4,
+        BranchState::Pending => PENDING,
+        BranchState::Preparing => 6,
+        BranchState::Failed => 7,
     }
 }
 

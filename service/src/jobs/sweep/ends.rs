@@ -62,7 +62,7 @@ impl Worker {
         let Some(branch) = branches::find_by_id(&tx, aging.id).await? else { return Ok(()) };
         let end = branch.lifetime().end(self.idle_ttl).filter(|end| end.at <= now);
         let Some(Expiry { because, at, .. }) = end else { return Ok(()) };
-        pulls::set_unwanted(&tx, branch.pull, Some(&branch.head_sha)).await?;
+        pulls::unwant(&tx, branch.pull, &branch.head_sha).await?;
         let reason = match because {
             Because::Age => "It expired without a push; the next push, or a reset, brings a fresh one.",
             Because::Idle => "Nobody used it for long; the next push, or a reset, brings a fresh one.",

@@ -155,7 +155,7 @@ pub(super) async fn create(
     }
     let mut client = app.store.client().await?;
     let tx = Store::begin(&mut client).await?;
-    pulls::set_unwanted(&tx, pull, None).await?;
+    pulls::want_anew(&tx, pull).await?;
     jobs::enqueue(&tx, &Job::ReconcilePull(pull)).await?;
     let subject = format!("{}#{}", facts.name, path.number);
     audit::record(&tx, &caller.does(Action::BranchCreated, subject)).await?;
@@ -277,7 +277,7 @@ pub(super) async fn remove(
     let (repository, branch) = writable(&app, &caller, path, query).await?;
     let mut client = app.store.client().await?;
     let tx = Store::begin(&mut client).await?;
-    pulls::set_unwanted(&tx, branch.pull, Some(&branch.head_sha)).await?;
+    pulls::unwant(&tx, branch.pull, &branch.head_sha).await?;
     let change = Change { reason: Some("It was removed on request.".to_owned()), ..Change::default() };
     match branches::transition(&tx, branch.id, BranchState::Deleting, &change).await {
         Ok(_) | Err(StoreError::IllegalTransition { .. }) => {}

@@ -17,6 +17,7 @@ use super::branch::{PullPath, Which, parameters};
 use super::document::{Readiness, readiness};
 use crate::domain::branch::Branch;
 use crate::domain::ids::{Oid, RepositoryName};
+use crate::domain::pull::Wanted;
 use crate::domain::state::BranchState;
 use crate::store::branches::{self, Listed};
 use crate::store::{Event, pulls};
@@ -90,7 +91,7 @@ pub(super) async fn find(
     let Some(Listed { repository, branch }) = found else { return Ok(None) };
     if branch.state == BranchState::Deleted {
         let stored = pulls::find(&client, branch.pull).await?;
-        if stored.is_some_and(|stored| stored.pull.open && !stored.is_unwanted()) {
+        if stored.is_some_and(|stored| stored.pull.open && stored.wanted() != Wanted::No) {
             return Ok(None);
         }
     }
