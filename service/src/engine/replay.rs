@@ -15,7 +15,7 @@ use super::ident::Literal;
 use super::identity::is_unpublished;
 use super::instance::Access;
 use super::roles::Login;
-use super::session::{Answers, Ended, Session};
+use super::session::{Ended, Session, Stop};
 use crate::domain::branch::AppliedMigration;
 use crate::domain::chain::{Migration, MigrationFile};
 use crate::domain::failure::{Failure, FailureKind};
@@ -138,10 +138,16 @@ struct Ran<'a> {
     applied: AppliedMigration,
 }
 
-/// A text that was sent behind the rows before it.
-struct Sent {
-    at: Instant,
-    answers: Answers,
+/// How a text ended, and after how long.
+struct Outcome {
+    took: Duration,
+    ended: Result<usize, Ended>,
+}
+
+impl Outcome {
+    fn ran_out(&self) -> bool {
+        matches!(&self.ended, Err(Ended::Stopped(stop)) if stop.by_deadline)
+    }
 }
 
 impl Session<'_> {
@@ -182,11 +188,11 @@ impl Session<'_> {
             let script = Script { kind: FailureKind::Migration, name, path: &file.path, text };
             let id = Uuid::new_v4();
             let began = clock.began(id, &file.migration);
-            let (rows, sent) = self.turn_over(last.as_ref(), &script, &began).await?;
+            observe(Step::Begun(&file.migration));
+            let (rows, outcome) = self.turn_over(last.as_ref(), &script, &began).await?;
             clock.answered(rows);
             applied.extend(last.take().map(|ran| ran.applied));
-            observe(Step::Begun(&file.migration));
-            let ran = self.apply(id, &script, &file.migration, sent).await?;
+            let ran = self.settle(id, &script, &file.migration, outcome).await?;
             observe(Step::Applied(&ran.applied));
             last = Some(ran);
         }
@@ -197,44 +203,52 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Writes down that one migration finished and that the next begins, in one message; where that is refused, one after the other, to tell
-    /// whose fault it is. How many rows it was answered with, and the next one's text, where it was sent.
+    /// Writes down that one migration finished and that the next begins, and runs that one. Rows that are refused are written one after the other, to
+    /// tell whose fault it is. With how many rows it was answered, and what became of the text.
     async fn turn_over(
         &self,
         last: Option<&Ran<'_>>,
         next: &Script<'_>,
         began: &str,
-    ) -> Result<(usize, Option<Sent>), ReplayError> {
+    ) -> Result<(usize, Outcome), ReplayError> {
         let finished = last.map(|last| finished(last.id));
         let rows = finished.iter().map(String::as_str).chain([began]).collect::<Vec<_>>().join("; ");
-        let (written, sent) = match self.transaction.is_idle() && next.needs_rows() {
+        let (written, outcome) = match self.transaction.is_idle() && next.needs_rows() {
             true => {
                 let asked = self.ask(&in_a_block(&rows)).await;
-                let sent = Sent { at: Instant::now(), answers: self.ask(next.text).await };
-                (self.hear(asked).await, Some(sent))
+                let outcome = self.timed(next).await;
+                (self.hear(asked).await, Some(outcome))
             }
             false => (self.send(&rows).await, None),
         };
+        let ran_out = |stop: &Stop| stop.by_deadline || outcome.as_ref().is_some_and(Outcome::ran_out);
         match written {
-            Ok(rows) => return Ok((rows, sent)),
+            Ok(rows) => {
+                let outcome = match outcome {
+                    Some(outcome) => outcome,
+                    None => self.timed(next).await,
+                };
+                return Ok((rows, outcome));
+            }
             Err(Ended::Lost(error)) => return Err(error.into()),
-            Err(Ended::Stopped(stop)) if stop.by_deadline => {
+            Err(Ended::Stopped(stop)) if ran_out(&stop) => {
                 return Err(self.overrun(&last.map_or(*next, |last| last.script), usize::MAX).into());
             }
             Err(Ended::Stopped(_)) => {}
         }
-        if let Some(sent) = sent {
-            self.take_back(next, sent.answers).await?;
+        if let Some(outcome) = outcome {
+            self.take_back(next, outcome).await?;
         }
         if let (Some(last), Some(finished)) = (last, &finished) {
             self.write_down(&last.script, finished).await?;
         }
-        Ok((self.write_down(next, began).await?, None))
+        let rows = self.write_down(next, began).await?;
+        Ok((rows, self.timed(next).await))
     }
 
     /// Ends the block in which rows were refused, and with them the text that was sent behind it.
-    async fn take_back(&self, next: &Script<'_>, answers: Answers) -> Result<(), ReplayError> {
-        match self.hear(answers).await {
+    async fn take_back(&self, next: &Script<'_>, outcome: Outcome) -> Result<(), ReplayError> {
+        match outcome.ended {
             Err(Ended::Stopped(stop)) if stop.is_for_failed_transaction() || stop.error.is_closed() => {}
             Err(Ended::Lost(error)) => return Err(error.into()),
             // The rows were refused at the block's end: what ran since has none.
@@ -247,18 +261,21 @@ impl Session<'_> {
         Ok(())
     }
 
-    async fn apply<'a>(
+    async fn timed(&self, script: &Script<'_>) -> Outcome {
+        let began = Instant::now();
+        let ended = self.send(script.text).await;
+        Outcome { took: began.elapsed(), ended }
+    }
+
+    /// What a migration that ran comes to. What it failed of is written down as well.
+    async fn settle<'a>(
         &self,
         id: Uuid,
         script: &Script<'a>,
         migration: &Migration,
-        sent: Option<Sent>,
+        outcome: Outcome,
     ) -> Result<Ran<'a>, ReplayError> {
-        let (began, ran) = match sent {
-            Some(Sent { at, answers }) => (at, self.heard(script, answers).await),
-            None => (Instant::now(), self.run(script).await),
-        };
-        let took = began.elapsed();
+        let ran = self.told(script, outcome.ended).await;
         if let Err(ReplayError::Author { failure, .. }) = &ran {
             // In a session that is gone or in a failed transaction, Prisma cannot either, and the row stays without a text.
             let sql = format!(
@@ -273,7 +290,7 @@ impl Session<'_> {
             }
         }
         ran?;
-        let duration_ms = Some(took.as_secs_f64() * 1000.0);
+        let duration_ms = Some(outcome.took.as_secs_f64() * 1000.0);
         let Migration { name, checksum } = migration;
         let applied = AppliedMigration { name: name.clone(), checksum: checksum.clone(), duration_ms };
         Ok(Ran { id, script: *script, applied })

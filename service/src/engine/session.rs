@@ -147,15 +147,21 @@ impl<'e> Session<'e> {
 impl Session<'_> {
     /// Sends a file whole, as one message. The failure is the author's; an error is not.
     pub(super) async fn run(&self, script: &Script<'_>) -> Result<(), ReplayError> {
-        if let Some(failure) = script.zero_byte() {
-            return Err(failure.into());
-        }
-        self.heard(script, self.ask(script.text).await).await
+        let ended = self.send(script.text).await;
+        self.told(script, ended).await
     }
 
-    /// Waits for the end of a file that was sent.
-    pub(super) async fn heard(&self, script: &Script<'_>, answers: Answers) -> Result<(), ReplayError> {
-        match self.hear(answers).await {
+    /// What became of a file that was sent, for its author.
+    pub(super) async fn told(
+        &self,
+        script: &Script<'_>,
+        ended: Result<usize, Ended>,
+    ) -> Result<(), ReplayError> {
+        if let Some(failure) = script.zero_byte() {
+            // The driver sends nothing of it.
+            return Err(failure.into());
+        }
+        match ended {
             Ok(_) => Ok(()),
             Err(Ended::Lost(error)) => Err(error.into()),
             Err(Ended::Stopped(stop)) => Err(self.judge(script, &stop).await),
