@@ -73,8 +73,9 @@ pub struct Branch {
     /// A rebuild that somebody asked for, and that has not been carried out.
     pub reset_requested: bool,
     pub created_at: DateTime<Utc>,
-    /// None while it is not; kept when it goes.
     pub ready_at: Option<DateTime<Utc>>,
+    /// The commit that it is ready for, or was when it went.
+    pub ready_sha: Option<Oid>,
     pub expires_at: Option<DateTime<Utc>>,
     /// From when on people are told of that.
     pub expiry_told_from: Option<DateTime<Utc>>,

@@ -27,14 +27,16 @@ pub struct Detected {
 }
 
 impl Detected {
-    /// Where the chain of one of the databases is in a tree: where it was moved, in the tree's only one, unless that is another database's.
+    /// Where the chain of one of the databases is in a tree: where it was moved, in the tree's only one. That one is never another database's, and where
+    /// several are missing it is nobody's.
     pub fn directory<'t>(&'t self, layout: &'t Layout, tree: &'t Tree) -> &'t str {
         let mut chains = tree.chain_directories();
-        let is_declared = |directory: &str| self.databases.iter().any(|other| other.migrations == directory);
-        match (chains.next(), chains.next()) {
-            (Some(only), None) if !is_declared(only) && prisma::list(tree, &layout.migrations).is_empty() => {
-                only
-            }
+        let (Some(only), None) = (chains.next(), chains.next()) else { return &layout.migrations };
+        let is_missing = |layout: &&Layout| prisma::list(tree, &layout.migrations).migrations.is_empty();
+        let mut missing = self.databases.iter().filter(is_missing);
+        let is_declared = self.databases.iter().any(|other| other.migrations == only);
+        match (missing.next(), missing.next()) {
+            (Some(moved), None) if moved.label == layout.label && !is_declared => only,
             _ => &layout.migrations,
         }
     }
@@ -179,6 +181,11 @@ mod tests {
                 assert_eq!(directories.collect::<Vec<_>>(), ["a/migrations", "b/migrations"]);
             }
         }
+        // Both are somewhere else by now than where this commit has the first.
+        let before = tree(&["prisma/migrations/migration_lock.toml", "prisma/migrations/1_init/"]);
+        let detected = detect(&config, &before, &before).unwrap();
+        let directories = detected.databases.iter().map(|layout| detected.directory(layout, &before));
+        assert_eq!(directories.collect::<Vec<_>>(), ["a/migrations", "b/migrations"]);
         let only = parse("[[database]]\nmigrations = \"old/migrations\"");
         let moved = tree(&[
             "new/migrations/migration_lock.toml",

@@ -53,13 +53,6 @@ pub struct Listing {
     pub broken: Option<Broken>,
 }
 
-impl Listing {
-    /// Whether the directory has nothing of a chain.
-    pub fn is_empty(&self) -> bool {
-        self.migrations.is_empty() && self.broken.is_none()
-    }
-}
-
 /// Where a chain cannot be read, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {

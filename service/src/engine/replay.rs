@@ -15,7 +15,7 @@ use super::ident::Literal;
 use super::identity::is_unpublished;
 use super::instance::Access;
 use super::roles::Login;
-use super::session::{Ended, Session, Stop};
+use super::session::{Answers, Ended, Session};
 use crate::domain::branch::AppliedMigration;
 use crate::domain::chain::{Migration, MigrationFile};
 use crate::domain::failure::{Failure, FailureKind};
@@ -144,12 +144,6 @@ struct Outcome {
     ended: Result<usize, Ended>,
 }
 
-impl Outcome {
-    fn ran_out(&self) -> bool {
-        matches!(&self.ended, Err(Ended::Stopped(stop)) if stop.by_deadline)
-    }
-}
-
 impl Session<'_> {
     /// Prisma's lock, then its table, one after the other, to tell which of the two is refused.
     async fn prepare(&self, access: &Access) -> Result<(), ReplayError> {
@@ -213,31 +207,37 @@ impl Session<'_> {
     ) -> Result<(usize, Outcome), ReplayError> {
         let finished = last.map(|last| finished(last.id));
         let rows = finished.iter().map(String::as_str).chain([began]).collect::<Vec<_>>().join("; ");
-        let (written, outcome) = match self.transaction.is_idle() && next.needs_rows() {
+        let (written, sent) = match self.transaction.is_idle() && next.needs_rows() {
             true => {
                 let asked = self.ask(&in_a_block(&rows)).await;
-                let outcome = self.timed(next).await;
-                (self.hear(asked).await, Some(outcome))
+                let (at, answers) = (Instant::now(), self.ask(next.text).await);
+                // In their order: the driver reads nothing for the second while much is left of the first.
+                (self.hear(asked).await, Some((at, answers)))
             }
             false => (self.send(&rows).await, None),
         };
-        let ran_out = |stop: &Stop| stop.by_deadline || outcome.as_ref().is_some_and(Outcome::ran_out);
-        match written {
+        let stop = match written {
             Ok(rows) => {
-                let outcome = match outcome {
-                    Some(outcome) => outcome,
+                let outcome = match sent {
+                    Some((at, answers)) => Outcome { ended: self.hear(answers).await, took: at.elapsed() },
                     None => self.timed(next).await,
                 };
                 return Ok((rows, outcome));
             }
             Err(Ended::Lost(error)) => return Err(error.into()),
-            Err(Ended::Stopped(stop)) if ran_out(&stop) => {
+            Err(Ended::Stopped(stop)) if stop.by_deadline => {
                 return Err(self.overrun(&last.map_or(*next, |last| last.script), usize::MAX).into());
             }
-            Err(Ended::Stopped(_)) => {}
+            Err(Ended::Stopped(stop)) => stop,
+        };
+        if let Some((_, answers)) = sent {
+            self.take_back(next, answers).await?;
         }
-        if let Some(outcome) = outcome {
-            self.take_back(next, outcome).await?;
+        let is_gone = |ping: Option<Result<(), Error>>| matches!(ping, Some(Err(error)) if error.is_closed());
+        if is_gone(self.bounded(self.client.batch_execute("")).await?) {
+            // What the rows were refused with was the session's last word.
+            let blamed = last.map_or(*next, |last| last.script);
+            return Err(self.unrecorded(&blamed, &stop.error).await);
         }
         if let (Some(last), Some(finished)) = (last, &finished) {
             self.write_down(&last.script, finished).await?;
@@ -247,18 +247,18 @@ impl Session<'_> {
     }
 
     /// Ends the block in which rows were refused, and with them the text that was sent behind it.
-    async fn take_back(&self, next: &Script<'_>, outcome: Outcome) -> Result<(), ReplayError> {
-        match outcome.ended {
-            Err(Ended::Stopped(stop)) if stop.is_for_failed_transaction() || stop.error.is_closed() => {}
-            Err(Ended::Lost(error)) => return Err(error.into()),
+    async fn take_back(&self, next: &Script<'_>, answers: Answers) -> Result<(), ReplayError> {
+        match self.hear(answers).await {
+            Err(Ended::Stopped(stop)) if stop.error.is_closed() => Ok(()),
+            Err(Ended::Stopped(stop)) if stop.is_at_first() && self.transaction.has_failed() => {
+                self.bounded(self.client.batch_execute("ROLLBACK")).await.map(drop).map_err(Into::into)
+            }
+            Err(Ended::Lost(error)) => Err(error.into()),
             // The rows were refused at the block's end: what ran since has none.
             Ok(_) | Err(Ended::Stopped(_)) => {
-                return Err(EngineError::Lost { doing: format!("record {:?} as begun", next.name) }.into());
+                Err(EngineError::Lost { doing: format!("record {:?} as begun", next.name) }.into())
             }
         }
-        // Of a session that is gone, what comes next tells why.
-        drop(self.bounded(self.client.batch_execute("ROLLBACK")).await?);
-        Ok(())
     }
 
     async fn timed(&self, script: &Script<'_>) -> Outcome {

@@ -45,9 +45,9 @@ pub(super) struct Stop {
 }
 
 impl Stop {
-    /// Whether nothing of the script ran, because a transaction had failed before it.
-    pub(super) fn is_for_failed_transaction(&self) -> bool {
-        self.completed == 0 && self.error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION)
+    /// Whether none of its statements had ended.
+    pub(super) fn is_at_first(&self) -> bool {
+        self.completed == 0
     }
 }
 
@@ -177,21 +177,24 @@ impl Session<'_> {
         Answers(self.client.simple_query_raw(text).await)
     }
 
-    /// Waits for the end of a message that was sent, and counts what completes and the rows, which are read and dropped one by one; notices never
-    /// get here.
+    /// Waits for the end of what the server says of a message, and counts what completes and the rows, which are read and dropped one by one; notices
+    /// never get here.
     pub(super) async fn hear(&self, answers: Answers) -> Result<usize, Ended> {
         let (mut completed, mut rows) = (0, 0);
         let (mut by_deadline, mut deadline) = (false, self.deadline);
         let stop = |completed, error, by_deadline| Ended::Stopped(Stop { completed, error, by_deadline });
         let mut answers = pin!(answers.0.map_err(|error| stop(0, error, false))?);
+        let mut refused = None;
         loop {
             tokio::select! {
                 answer = answers.next() => match answer {
-                    None => return Ok(rows),
+                    None => return refused.map_or(Ok(rows), Err),
                     Some(Ok(SimpleQueryMessage::CommandComplete(_))) => completed += 1,
                     Some(Ok(SimpleQueryMessage::Row(_))) => rows += 1,
                     Some(Ok(_)) => {}
-                    Some(Err(error)) => return Err(stop(completed, error, by_deadline)),
+                    // How the transaction stands comes after that.
+                    Some(Err(error)) if error.as_db_error().is_some() => refused = Some(stop(completed, error, by_deadline)),
+                    Some(Err(error)) => return Err(refused.unwrap_or_else(|| stop(completed, error, by_deadline))),
                 },
                 () = tokio::time::sleep_until(deadline) => {
                     if by_deadline {

@@ -267,7 +267,9 @@ impl Worker {
         for database in &reading.databases {
             branches::create(&tx, self.store.vault(), &new_branch(repository, stored, database)).await?;
         }
-        pulls::note_wanted(&tx, stored.pull.id).await?;
+        if stored.wanted() == Wanted::Anew {
+            pulls::note_wanted(&tx, stored.pull.id, &stored.pull.head_sha).await?;
+        }
         Ok(Store::commit(tx).await?)
     }
 

@@ -6,11 +6,12 @@ use chrono::Utc;
 use sha2::{Digest, Sha256};
 
 use super::{JobError, Worker};
-use crate::domain::ids::{Oid, PullId};
+use crate::domain::ids::PullId;
+use crate::domain::job::Job;
 use crate::domain::report::{self, COMMENT_MARKER, CheckStatus, Conclusion, Subject, Verdict};
 use crate::github::{GithubError, RepositoryClient};
 use crate::store::reports::{Check, Comment};
-use crate::store::{branches, pulls, reports, repositories};
+use crate::store::{branches, jobs, pulls, reports, repositories};
 
 impl Worker {
     pub(super) async fn report_pull(&self, id: PullId) -> Result<(), JobError> {
@@ -98,8 +99,7 @@ impl Worker {
         told: Option<Check>,
         verdict: &Verdict,
     ) -> Result<(), JobError> {
-        if !self.github.is_app() && self.is_head_of_another(id, &verdict.sha).await? {
-            // A commit has one status, and the other's verdict is in it.
+        if !self.github.is_app() && self.leave_to_others(id, verdict).await? {
             return self.note_end(id, verdict).await;
         }
         match self.tell(github, id, told, verdict).await {
@@ -113,8 +113,15 @@ impl Worker {
         }
     }
 
-    async fn is_head_of_another(&self, id: PullId, sha: &Oid) -> Result<bool, JobError> {
-        Ok(pulls::is_head_of_another(&self.store.client().await?, id, sha).await?)
+    /// A commit has one status: where it is the head of another pull request, that one says its own again.
+    async fn leave_to_others(&self, id: PullId, verdict: &Verdict) -> Result<bool, JobError> {
+        let client = self.store.client().await?;
+        let others = pulls::others_of_head(&client, id, &verdict.sha).await?;
+        for other in &others {
+            reports::reopen_check(&client, other.pull.id, &verdict.sha).await?;
+            jobs::enqueue(&client, &Job::ReportPull(other.pull.id)).await?;
+        }
+        Ok(!others.is_empty())
     }
 
     /// Remembers that there is nothing more to tell of a commit.

@@ -32,6 +32,8 @@ const CHUNK: usize = 8 * 1024;
 /// The message that ends an answer, and what it says of a session that is in no transaction.
 const READY: u8 = b'Z';
 const IDLE: u8 = b'I';
+/// In one that has failed, and that the client has to end.
+const FAILED: u8 = b'E';
 
 /// A session, and what the server last said of its transaction.
 #[derive(Debug)]
@@ -48,6 +50,11 @@ impl TransactionStatus {
     /// Whether the last answer that was read left no transaction open. False where nothing is known.
     pub fn is_idle(&self) -> bool {
         self.0.load(Ordering::Relaxed) == IDLE
+    }
+
+    /// Whether it left one open that has failed.
+    pub fn has_failed(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == FAILED
     }
 }
 

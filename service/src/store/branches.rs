@@ -7,7 +7,7 @@ macro_rules! columns {
          branches.state, branches.generation, branches.head_sha, branches.database_sha,
          branches.base_ref, branches.database_name, branches.applied, branches.failure,
          branches.findings, branches.seeded, branches.timings, branches.reason,
-         branches.protected, branches.reset_requested, branches.created_at, branches.ready_at,
+         branches.protected, branches.reset_requested, branches.created_at, branches.ready_at, branches.ready_sha,
          branches.expires_at, branches.expiry_told_from, branches.active_at, branches.room_wanted_at, branches.room_needed,
          (select count(*) from branches ahead
              where ahead.room_wanted_at is not null and ahead.state in ('blocked', 'preparing') and ahead.id <> branches.id
@@ -68,6 +68,7 @@ impl FromRow for Branch {
             reset_requested: get(row, "reset_requested")?,
             created_at: get(row, "created_at")?,
             ready_at: get(row, "ready_at")?,
+            ready_sha: parsed_optional(row, "ready_sha")?,
             expires_at: get(row, "expires_at")?,
             expiry_told_from: get(row, "expiry_told_from")?,
             active_at: get(row, "active_at")?,
@@ -261,7 +262,8 @@ macro_rules! step {
                  when $2 = 'blocked' then $19
                  when $2 in ('pending', 'preparing', 'errored') then room_needed end,
              updated_at = now(),
-             ready_at = case when $2 = 'ready' then now() when $2 in ('deleting', 'deleted') then ready_at end,
+             ready_at = case when $2 = 'ready' then now() else ready_at end,
+             ready_sha = case when $2 = 'ready' then coalesce($7, head_sha) when $2 in ('deleting', 'deleted') then ready_sha end,
              deleted_at = case when $2 = 'deleted' then now() end,
              password = case when $2 <> 'deleted' then password end,
              reader_password = case when $2 <> 'deleted' then reader_password end
@@ -322,12 +324,14 @@ pub async fn settle(
         return Err(illegal(client, branch.id, to, change.held_by).await?);
     };
     let Settled { protected, reset_requested, ready_at, expires_at } = settled;
+    let head_sha = change.head_sha.unwrap_or_else(|| branch.head_sha.clone());
     Ok(Branch {
+        ready_sha: (to == BranchState::Ready).then(|| head_sha.clone()),
         state: to,
         failure: change.failure,
         reason: change.reason,
         generation: change.generation.unwrap_or(branch.generation),
-        head_sha: change.head_sha.unwrap_or_else(|| branch.head_sha.clone()),
+        head_sha,
         database_sha: change.database_sha.or_else(|| branch.database_sha.clone()),
         base_ref: change.base_ref.unwrap_or_else(|| branch.base_ref.clone()),
         applied: change.applied.unwrap_or_else(|| branch.applied.clone()),

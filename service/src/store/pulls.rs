@@ -38,7 +38,7 @@ pub struct StoredPull {
     pub notice: Option<Notice>,
     /// The head for which somebody removed the branches: none are made before there is another, or they are asked for.
     pub unwanted_sha: Option<Oid>,
-    /// They were asked for, and that was not looked at yet.
+    /// They were asked for since, or something was pushed, and that was not looked at at this head.
     pub wanted_anew: bool,
 }
 
@@ -97,7 +97,7 @@ pub async fn save(client: &impl GenericClient, pull: &PullRequest) -> Result<(),
              head_since = case when pull_requests.head_sha = excluded.head_sha
                  then coalesce(pull_requests.head_since, pull_requests.github_updated_at)
                  else excluded.head_since end,
-             unwanted_sha = case when pull_requests.head_sha = excluded.head_sha then pull_requests.unwanted_sha end,
+             wanted_anew = pull_requests.wanted_anew or pull_requests.head_sha <> excluded.head_sha,
              open = excluded.open,
              merged = excluded.merged,
              draft = excluded.draft,
@@ -153,23 +153,22 @@ pub async fn open_of(client: &impl GenericClient, repository: i64) -> Result<Vec
     .await
 }
 
-/// Whether a commit is the head of another open pull request of the repository.
-pub async fn is_head_of_another(
+/// The other open pull requests of the repository that have this head, by number.
+pub async fn others_of_head(
     client: &impl GenericClient,
     id: PullId,
     sha: &Oid,
-) -> Result<bool, StoreError> {
-    let others = query(
-        "look for other pull requests of a head",
+) -> Result<Vec<StoredPull>, StoreError> {
+    query(
+        "list other pull requests of a head",
         concat!(
             "select ",
             columns!(),
-            " from pull_requests where repository = $1 and number <> $2 and open and head_sha = $3 limit 1"
+            " from pull_requests where repository = $1 and number <> $2 and open and head_sha = $3 order by number"
         ),
     )
-    .optional::<StoredPull>(client, &[&id.repository, &id.number, &sha.as_str()])
-    .await?;
-    Ok(others.is_some())
+    .all(client, &[&id.repository, &id.number, &sha.as_str()])
+    .await
 }
 
 /// The open pull requests that go to one branch of a repository, by number.
@@ -227,14 +226,14 @@ pub async fn want_anew(client: &impl GenericClient, id: PullId) -> Result<(), St
     Ok(())
 }
 
-/// Stores that the branches which were asked for again are there, whatever becomes of them. One that was ended meanwhile is not wanted.
-pub async fn note_wanted(client: &impl GenericClient, id: PullId) -> Result<(), StoreError> {
+/// Stores that the branches of a head which were asked for again are there, whatever becomes of them. One that was ended meanwhile is not wanted.
+pub async fn note_wanted(client: &impl GenericClient, id: PullId, sha: &Oid) -> Result<(), StoreError> {
     query(
         "store that a pull request's branches are there again",
         "update pull_requests set unwanted_sha = null, wanted_anew = false
-         where repository = $1 and number = $2 and wanted_anew",
+         where repository = $1 and number = $2 and unwanted_sha = $3 and wanted_anew",
     )
-    .execute(client, &[&id.repository, &id.number])
+    .execute(client, &[&id.repository, &id.number, &sha.as_str()])
     .await?;
     Ok(())
 }

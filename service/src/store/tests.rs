@@ -236,15 +236,15 @@ async fn a_pull_request_survives_its_row() {
     assert_eq!(head_since().await, first, "the head stayed what it was");
     let wanted = async || pulls::find(&client, id).await.unwrap().unwrap().wanted();
     assert_eq!(wanted().await, Wanted::No);
-    pulls::note_wanted(&client, id).await.unwrap();
+    pulls::note_wanted(&client, id, &told.head_sha).await.unwrap();
     assert_eq!(wanted().await, Wanted::No, "nobody asked for them");
     pulls::want_anew(&client, id).await.unwrap();
     assert_eq!(wanted().await, Wanted::Anew);
     pulls::unwant(&client, id, &told.head_sha).await.unwrap();
-    pulls::note_wanted(&client, id).await.unwrap();
+    pulls::note_wanted(&client, id, &told.head_sha).await.unwrap();
     assert_eq!(wanted().await, Wanted::No, "they were ended again before they were there");
     pulls::want_anew(&client, id).await.unwrap();
-    pulls::note_wanted(&client, id).await.unwrap();
+    pulls::note_wanted(&client, id, &told.head_sha).await.unwrap();
     assert_eq!(wanted().await, Wanted::Yes);
     pulls::unwant(&client, id, &told.head_sha).await.unwrap();
     let before = std::mem::replace(&mut told.head_sha, oid('e'));
@@ -252,7 +252,7 @@ async fn a_pull_request_survives_its_row() {
     assert_eq!(head_since().await, later, "the head moved");
     told.head_sha = before;
     pulls::save(&client, &told).await.unwrap();
-    assert_eq!(wanted().await, Wanted::Yes, "it moved back by a push, which wants databases");
+    assert_eq!(wanted().await, Wanted::Anew, "it moved back by a push, which wants databases");
     told.open = false;
     pulls::save(&client, &told).await.unwrap();
     assert_eq!(pulls::open_of(&client, 7).await.unwrap(), []);

@@ -68,6 +68,7 @@ fn branch(state: BranchState) -> Branch {
         reset_requested: false,
         created_at: DateTime::UNIX_EPOCH,
         ready_at: None,
+        ready_sha: None,
         expires_at: None,
         expiry_told_from: None,
         active_at: None,
@@ -301,7 +302,7 @@ fn a_database_judges_the_commit_that_it_is_at() {
     let gone = Branch { database: "billing".parse().unwrap(), ..branch(BranchState::Deleted) };
     let cancelled = CheckStatus::Completed(Conclusion::Cancelled);
     let success = CheckStatus::Completed(Conclusion::Success);
-    let was_ready = Branch { ready_at: Some(now()), ..gone.clone() };
+    let was_ready = Branch { ready_sha: Some(gone.head_sha.clone()), ..gone.clone() };
     for (branches, open, wanted, expected) in [
         (vec![ready.clone()], true, Wanted::Yes, (success, false)),
         // The push was not looked at yet.

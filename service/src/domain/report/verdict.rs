@@ -97,7 +97,11 @@ const PENDING: u8 = 5;
 /// One that is gone and was not ready weighs more than one that is: nobody may take the others' verdict for its own.
 fn gravity(branch: &Branch) -> u8 {
     match branch.state {
-        BranchState::Deleted | BranchState::Deleting if branch.ready_at.is_some() => 0,
+        BranchState::Deleted | BranchState::Deleting
+            if branch.ready_sha.as_ref() == Some(&branch.head_sha) =>
+        {
+            0
+        }
         BranchState::Ready => 1,
         BranchState::Deleted | BranchState::Deleting => 2,
         BranchState::Blocked => 3,

@@ -225,15 +225,23 @@ async fn what_closes_the_bookkeeping_is_named_and_nothing_after_it_is_run() {
         "AFTER INSERT ON _prisma_migrations DEFERRABLE INITIALLY DEFERRED",
         "RAISE 'no more';",
     );
+    let end = on_a_row(
+        "",
+        "BEFORE INSERT ON _prisma_migrations",
+        "PERFORM pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid());",
+    );
     on_each_server(async |engine| {
         for (sql, blamed, sqlstate) in [
             ("SET search_path = '';", "1", "42P01"),
             (&refuse_rows, "2", "P0001"),
             (&refuse_late, "2", "P0001"),
+            (&end, "1", "57P01"),
         ] {
-            for next in
-                ["CREATE TABLE public.after (id int);", "ROLLBACK; CREATE TABLE public.after (id int);"]
-            {
+            for next in [
+                "CREATE TABLE public.after (id int);",
+                "ROLLBACK; CREATE TABLE public.after (id int);",
+                "CREATE TABLE public.after (id int); no SQL;",
+            ] {
                 let made = make(engine, Source::Empty).await;
                 let files = [migration("1", sql), migration("2", next)];
                 let failure = replay(engine, &made, &files).await.unwrap_err();
@@ -245,6 +253,21 @@ async fn what_closes_the_bookkeeping_is_named_and_nothing_after_it_is_run() {
                 assert_eq!(tables(engine, &made).await, ["_prisma_migrations"], "{sql} {next}");
             }
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_bookkeeping_that_talks_keeps_nobody_waiting() {
+    let talk = on_a_row("", "BEFORE INSERT OR UPDATE ON _prisma_migrations", "RAISE WARNING 'a row';");
+    on_each_server(async |engine| {
+        let made = make(engine, Source::Empty).await;
+        let more = (2..10)
+            .map(|number| migration(&number.to_string(), "DO $$ BEGIN RAISE WARNING 'a file'; END $$;"));
+        let files: Vec<_> = std::iter::once(migration("1", &talk)).chain(more).collect();
+        let replaying = replay(engine, &made, &files);
+        let replayed = tokio::time::timeout(Duration::from_secs(30), replaying).await;
+        assert_eq!(replayed.expect("nothing hangs"), Ok(9));
     })
     .await;
 }
