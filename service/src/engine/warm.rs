@@ -24,6 +24,20 @@ const MOST: usize = 8;
 /// A session that does not answer in so long is given up.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// What migrations mostly do, with their rows in the bookkeeping, and then undone: whatever a session does for the first time, it reads the
+/// catalogues for.
+const REHEARSAL: &str = r#"BEGIN;
+    INSERT INTO "_prisma_migrations" ("id", "checksum", "started_at", "migration_name")
+        SELECT '', '', pg_catalog.max("started_at") + '1 second'::pg_catalog.interval, '' FROM "_prisma_migrations";
+    UPDATE "_prisma_migrations" SET "applied_steps_count" = "applied_steps_count" + 1, "finished_at" = "started_at" WHERE "id" = '';
+    SET CONSTRAINTS ALL IMMEDIATE;
+    CREATE TYPE _offshoot_rehearsal_kind AS ENUM ('a');
+    CREATE TABLE _offshoot_rehearsal (id SERIAL PRIMARY KEY, kind _offshoot_rehearsal_kind NOT NULL DEFAULT 'a', at TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP);
+    CREATE INDEX _offshoot_rehearsal_at ON _offshoot_rehearsal (at);
+    ALTER TABLE _offshoot_rehearsal ADD COLUMN parent INTEGER;
+    ALTER TABLE _offshoot_rehearsal ADD CONSTRAINT _offshoot_rehearsal_parent FOREIGN KEY (parent) REFERENCES _offshoot_rehearsal (id) ON DELETE CASCADE;
+    ROLLBACK"#;
+
 /// The sessions that wait, by their databases' names. Clones of an engine share them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Warm {
@@ -87,6 +101,16 @@ impl Engine {
         // Where another replica's session waits already, that is enough.
         let (session, begun) = self.session_after(access, deadline, &before_replays_of_spares()).await?;
         begun.map_err(EngineError::refused(format!("begin a session in {:?}", access.database)))?;
+        match timeout(PATIENCE, session.client.batch_execute(REHEARSAL)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => {
+                // What cannot be done there is the migrations' to be told.
+                let doing = EngineError::refused(format!("end a rehearsal in {:?}", access.database));
+                session.client.batch_execute("ROLLBACK").await.map_err(doing)?;
+            }
+            // Of triggers on the bookkeeping, or of a server that has other things to do.
+            Err(_) => return Ok(()),
+        }
         let ledger = self.ledger(access).await?;
         // What it reads first stays in its caches. What it says is asked again.
         if ledger.rows().await.is_err() {

@@ -42,6 +42,29 @@ async fn a_replay_and_its_verification_take_the_sessions_that_wait() {
     .await;
 }
 
+/// What a session does to fill its caches is undone, and one that cannot do it is as good as any.
+#[tokio::test]
+async fn a_rehearsal_leaves_nothing_behind() {
+    on_each_server(async |engine| {
+        for last in ["CREATE TABLE b (id int)", "CREATE TYPE _offshoot_rehearsal_kind AS ENUM ('taken')"] {
+            let (made, mut files) = spare(engine).await;
+            files[1] = migration("2_more", last);
+            files.push(migration("3_last", "CREATE TABLE c (id int)"));
+            engine.replay(&made.access, &files[1..2], &mut |_| {}).await.unwrap();
+            engine.end_sessions_of(&made.access).await.unwrap();
+            let all = "select relname from pg_class where relnamespace = 'public'::regnamespace
+                       union select typname from pg_type where typnamespace = 'public'::regnamespace
+                       union select to_jsonb(m)::text from public._prisma_migrations m order by 1";
+            let before = ask(engine, &made.names.database, all).await;
+            engine.warm_up(&made.access).await.unwrap();
+            assert_eq!(ask(engine, &made.names.database, all).await, before);
+            engine.replay(&made.access, &files[2..], &mut |_| {}).await.unwrap();
+            verify(&engine.bookkeeping(&made.access).await.unwrap(), &Chain::of(&files)).unwrap();
+        }
+    })
+    .await;
+}
+
 /// Another replica keeps sessions in the spare that this one is given, one of them with Prisma's lock: nobody waits for that.
 #[tokio::test]
 async fn what_waits_for_another_replica_keeps_nobody_waiting() {
