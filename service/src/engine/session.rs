@@ -193,7 +193,11 @@ impl Session<'_> {
                     Some(Ok(SimpleQueryMessage::Row(_))) => rows += 1,
                     Some(Ok(_)) => {}
                     // How the transaction stands comes after that.
-                    Some(Err(error)) if error.as_db_error().is_some() => refused = Some(stop(completed, error, by_deadline)),
+                    Some(Err(error)) if error.as_db_error().is_some() => {
+                        if refused.is_none() || by_deadline {
+                            refused = Some(stop(completed, error, by_deadline));
+                        }
+                    }
                     Some(Err(error)) => return Err(refused.unwrap_or_else(|| stop(completed, error, by_deadline))),
                 },
                 () = tokio::time::sleep_until(deadline) => {

@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// catalogues for.
 const REHEARSAL: &str = r#"BEGIN;
     INSERT INTO "_prisma_migrations" ("id", "checksum", "started_at", "migration_name")
-        SELECT '', '', pg_catalog.max("started_at") + '1 second'::pg_catalog.interval, '' FROM "_prisma_migrations";
+        SELECT '', '', coalesce(pg_catalog.max("started_at"), pg_catalog.now()), '' FROM "_prisma_migrations";
     UPDATE "_prisma_migrations" SET "applied_steps_count" = "applied_steps_count" + 1, "finished_at" = "started_at" WHERE "id" = '';
     SET CONSTRAINTS ALL IMMEDIATE;
     CREATE TYPE _offshoot_rehearsal_kind AS ENUM ('a');
@@ -101,15 +101,15 @@ impl Engine {
         // Where another replica's session waits already, that is enough.
         let (session, begun) = self.session_after(access, deadline, &before_replays_of_spares()).await?;
         begun.map_err(EngineError::refused(format!("begin a session in {:?}", access.database)))?;
-        match timeout(PATIENCE, session.client.batch_execute(REHEARSAL)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => {
+        match session.bounded(session.client.batch_execute(REHEARSAL)).await? {
+            Some(Ok(())) => {}
+            Some(Err(_)) => {
                 // What cannot be done there is the migrations' to be told.
                 let doing = EngineError::refused(format!("end a rehearsal in {:?}", access.database));
                 session.client.batch_execute("ROLLBACK").await.map_err(doing)?;
             }
             // Of triggers on the bookkeeping, or of a server that has other things to do.
-            Err(_) => return Ok(()),
+            None => return Ok(()),
         }
         let ledger = self.ledger(access).await?;
         // What it reads first stays in its caches. What it says is asked again.

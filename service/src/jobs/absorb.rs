@@ -101,6 +101,7 @@ impl Worker {
         let mut news = News::default();
         let mut unclear = false;
         let mut head_since = before.map(|before| before.head_since);
+        let were_ended = before.is_some_and(|before| before.unwanted_sha.is_some());
         let before = before.map(|before| &before.pull);
         for delivery in new {
             match payload::told(&delivery.event, &delivery.payload) {
@@ -115,6 +116,8 @@ impl Worker {
                         Absorbed::Changed(pull) => {
                             if known.is_none_or(|known| known.head_sha != pull.head_sha) {
                                 head_since = Some(pull.updated_at);
+                                // Even where a later one moves it back.
+                                news.wanted_anew |= were_ended;
                             }
                             news.pull = Some(*pull);
                         }

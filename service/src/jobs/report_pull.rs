@@ -118,6 +118,11 @@ impl Worker {
         let client = self.store.client().await?;
         let others = pulls::others_of_head(&client, id, &verdict.sha).await?;
         for other in &others {
+            let branches = branches::of_pull(&client, other.pull.id).await?;
+            if branches.iter().all(|branch| branch.state.is_gone()) {
+                // What it had to say, it cannot say again.
+                continue;
+            }
             reports::reopen_check(&client, other.pull.id, &verdict.sha).await?;
             jobs::enqueue(&client, &Job::ReportPull(other.pull.id)).await?;
         }
