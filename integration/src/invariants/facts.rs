@@ -68,6 +68,16 @@ pub(super) struct DeliveryFact {
     pub waits: bool,
 }
 
+/// A row of `checks`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CheckFact {
+    /// `REPOSITORY#NUMBER`, as check runs are known by.
+    pub pull: String,
+    pub sha: String,
+    pub run: Option<i64>,
+    pub ended: bool,
+}
+
 /// A database of the branch server that is not the server's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DatabaseFact {
@@ -99,6 +109,7 @@ pub(super) struct Facts {
     pub snapshots: Vec<LayerFact>,
     pub forks: Vec<ForkFact>,
     pub deliveries: Vec<DeliveryFact>,
+    pub checks: Vec<CheckFact>,
     /// Kind and subject of what is still to be done.
     pub jobs: Vec<String>,
     pub databases: Vec<DatabaseFact>,
@@ -115,6 +126,7 @@ impl Facts {
             snapshots: all(client, SNAPSHOTS, layer).await?,
             forks: all(client, FORKS, fork).await?,
             deliveries: all(client, DELIVERIES, delivery).await?,
+            checks: all(client, CHECKS, check).await?,
             jobs: all(client, JOBS, |row| Ok(row.try_get("job")?)).await?,
             databases: all(client, DATABASES, database).await?,
             roles: all(client, ROLES, role).await?,
@@ -131,6 +143,8 @@ const FORKS: &str =
     "select state, database_name from forks where state not in ('wanted', 'dropped') order by id";
 const DELIVERIES: &str =
     "select id, subject is not null and absorbed_at is null as waits from deliveries order by sequence";
+const CHECKS: &str =
+    "select repository || '#' || pull_request as pull, sha, github_id as run, ended from checks order by sha";
 /// A tick of the clock may just have asked for work that has no subject; it is nobody's unfinished business.
 const JOBS: &str = "select kind || ' ' || subject as job from jobs where state in ('available', 'running') and subject <> ''";
 const DATABASES: &str = "select datname::text as name, shobj_description(oid, 'pg_database') as comment, datistemplate, \
@@ -186,6 +200,15 @@ fn fork(row: &Row) -> Result<ForkFact> {
 
 fn delivery(row: &Row) -> Result<DeliveryFact> {
     Ok(DeliveryFact { id: row.try_get("id")?, waits: row.try_get("waits")? })
+}
+
+fn check(row: &Row) -> Result<CheckFact> {
+    Ok(CheckFact {
+        pull: row.try_get("pull")?,
+        sha: row.try_get("sha")?,
+        run: row.try_get("run")?,
+        ended: row.try_get("ended")?,
+    })
 }
 
 fn database(row: &Row) -> Result<DatabaseFact> {

@@ -70,14 +70,19 @@ impl std::fmt::Display for PullTold {
 /// Check runs without an end, verdicts that are not so, and comments that are missing or too many.
 pub(super) fn wrong(facts: &Facts, told: &Told) -> Vec<String> {
     let unended = told.runs.iter().filter(|(_, run)| run.status != "completed");
-    let mut found: Vec<String> = unended
-        .map(|(name, run)| format!("{name}: the check run {} at {} is {}", run.id, run.head_sha, run.status))
-        .collect();
+    let mut found: Vec<String> = unended.map(|(name, run)| unended_run(facts, name, run)).collect();
     for pull in &told.pulls {
         found.extend(comments(facts, pull));
         found.extend(verdict(facts, pull));
     }
     found
+}
+
+/// A check run without an end, and what the service knows of it.
+fn unended_run(facts: &Facts, name: &str, run: &CheckRunView) -> String {
+    let (id, sha) = (run.external_id.as_deref().unwrap_or("nobody's"), run.head_sha.to_string());
+    let known = facts.checks.iter().find(|check| check.pull == id && check.sha == sha);
+    format!("{name}: the check run {} of {id} at {sha} is {}; stored: {known:?}", run.id, run.status)
 }
 
 /// Branches and databases of pull requests that are closed.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use http::Method;
 use integration::git::Change;
-use integration::github::{NewPullRequest, Role};
+use integration::github::{Fault, Matcher, NewPullRequest, Role};
 use integration::offshoot::{BranchRef, connect};
 
 use crate::shop::{SHOP, column, migration};
@@ -167,6 +167,37 @@ async fn a_repository_that_is_gone_harms_no_other() -> Result<()> {
     let answer = world.offshoot.call(Method::GET, &gone.path(), None).await?;
     ensure!(!answer.status.is_success() || answer.status == 202, "{answer:?}");
     ensure!(answer.body["database_url"].is_null(), "a URL for what is gone");
+    world.finish().await
+}
+
+/// A repository is out of the App's reach for a while: what was removed with it comes back, and what nobody could be told meanwhile is said.
+#[tokio::test]
+async fn a_repository_that_is_back_goes_on_where_it_was() -> Result<()> {
+    let world = World::start_with(|options| options.expected_trouble.push("job".to_owned())).await?;
+    let (slow, stopped) = asleep(&world).await?;
+    let (color, sha) = world.propose("color", &[column("color")])?;
+    world.offshoot.ready(&color, &sha).await?;
+    let path = format!("/repos/{SHOP}/check-runs");
+    world.asked(&Method::POST, &path).await?;
+    world.github.fail(Matcher::new(Method::PATCH, &format!("{path}/*")), Fault::Status(500), None);
+    world.github.close(SHOP, slow.number)?;
+    world.until("select exists (select from branches where state = 'deleted')").await?;
+
+    // What is public, everybody sees.
+    world.github.set_private(SHOP, true)?;
+    world.github.select_repositories("acme", Some(&[]))?;
+    world.ask_for("sweep").await?;
+    world.until("select removed_at is not null from repositories").await?;
+    world.settle().await?;
+    world.github.clear_faults();
+    let removed = world.offshoot.branch(&color).await?;
+    ensure!(matches!(removed.status.as_u16(), 404 | 410), "its repository is out of reach: {removed:?}");
+    ensure!(world.ensure_checks_ended(SHOP, &[stopped.parse()?]).is_err(), "nobody could be told of the end");
+
+    world.github.select_repositories("acme", None)?;
+    world.run("sweep").await?;
+    world.offshoot.ready(&color, &sha).await?;
+    world.ensure_checks_ended(SHOP, &[stopped.parse()?, sha.parse()?])?;
     world.finish().await
 }
 

@@ -56,7 +56,7 @@ impl Engine {
         }
         let doing = format!("drop the database {database}");
         let client = self.client(&doing).await?;
-        if !is_invalid(&client, database).await.map_err(EngineError::refused(doing.clone()))? {
+        if !self.is_half_dropped(database).await? {
             self.roll_back_prepared(&client, database).await?;
             let shut = format!(
                 "ALTER DATABASE {database} IS_TEMPLATE false; ALTER DATABASE {database} ALLOW_CONNECTIONS false"
@@ -66,6 +66,16 @@ impl Engine {
         let drop = format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)");
         client.batch_execute(&drop).await.map_err(EngineError::refused(doing))?;
         Ok(true)
+    }
+
+    /// Whether dropping the database was cut off in the middle: it can be renamed, and dropped again.
+    pub(super) async fn is_half_dropped(&self, database: &Ident) -> Result<bool, EngineError> {
+        let doing = format!("ask whether {database} is half dropped");
+        let client = self.client(&doing).await?;
+        let sql =
+            "select datconnlimit = -2 as invalid from pg_catalog.pg_database where datname = $1::text::name";
+        let row = client.query_opt(sql, &[&database.as_str()]).await.map_err(EngineError::refused(doing))?;
+        Ok(row.is_some_and(|row| row.get("invalid")))
     }
 
     /// A prepared transaction outlives its session, and no database with one can be dropped, not even by force.
@@ -170,12 +180,4 @@ impl Engine {
         }
         Ok(())
     }
-}
-
-/// Whether dropping the database was cut off in the middle: all that can be done to it is to drop it again.
-async fn is_invalid(client: &Client, database: &Ident) -> Result<bool, tokio_postgres::Error> {
-    let sql =
-        "select datconnlimit = -2 as invalid from pg_catalog.pg_database where datname = $1::text::name";
-    let row = client.query_opt(sql, &[&database.as_str()]).await?;
-    Ok(row.is_some_and(|row| row.get("invalid")))
 }

@@ -153,7 +153,13 @@ impl Engine {
         let doing = format!("close the database {database}");
         let client = self.client(&doing).await?;
         let sql = format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false");
-        client.batch_execute(&sql).await.map_err(EngineError::refused(doing))?;
+        if let Err(error) = client.batch_execute(&sql).await {
+            // What is dropped already but for the rest cannot be altered, and lets nobody in. The refusal ended the session.
+            return match self.is_half_dropped(database).await? {
+                true => Ok(()),
+                false => Err(EngineError::refused(doing)(error)),
+            };
+        }
         end_sessions(&client, database).await
     }
 

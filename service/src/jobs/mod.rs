@@ -61,8 +61,8 @@ impl Handler for Worker {
         let done = match job {
             Job::ReconcilePull(pull) => self.reconcile_pull(pull, claim).await,
             Job::ReportPull(pull) => self.report_pull(pull).await,
-            Job::SyncRepository(repository) => self.sync_repository(repository, claim).await,
-            Job::SyncInstallation(installation) => self.sync_installation(installation, claim).await,
+            Job::SyncRepository(repository) => self.sync_repository(repository).await,
+            Job::SyncInstallation(installation) => self.sync_installation(installation).await,
             Job::FollowBase { repository, tip } => self.follow_base(repository, &tip).await,
             Job::RefillPool(layer) => self.refill_pool(&layer).await,
             Job::FillForks(branch) => self.fill_forks(branch).await,

@@ -1,6 +1,6 @@
 //! Brings what is known of repositories to what GitHub says: after a rename, an installation, or webhooks that never came.
 
-use chrono::{TimeDelta, Utc};
+use std::time::Duration;
 
 use super::{JobError, Worker};
 use crate::domain::ids::PullId;
@@ -8,48 +8,59 @@ use crate::domain::job::Job;
 use crate::domain::pull::{self, Absorbed, PullAction, PullRequest};
 use crate::domain::repository::RepositoryFacts;
 use crate::github::GithubError;
-use crate::queue::Claim;
-use crate::store::{jobs, pulls, repositories};
+use crate::store::{Store, jobs, pulls, repositories};
 
-/// How often GitHub must say that something is gone before it is believed: data goes with it.
-const ASKED: i32 = 4;
+/// The pauses after which GitHub is asked again when it says that something is gone: data goes with it, and an outage of GitHub's, too, answers that
+/// nothing is there.
+const PAUSES: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(6)];
 
-/// Asks again a little later, until it was asked often enough: an outage of GitHub's, too, answers that nothing is there.
-fn doubt(error: &GithubError, claim: &Claim) -> Result<(), JobError> {
-    if claim.lease.attempt >= ASKED {
-        return Ok(());
+/// Asks until GitHub answers something else than that it is gone; none where it says that each time.
+async fn seen<T, F: Future<Output = Result<T, GithubError>>>(
+    ask: impl Fn() -> F,
+    is_gone: impl Fn(&GithubError) -> bool,
+) -> Result<Option<T>, GithubError> {
+    let mut pauses = PAUSES.into_iter();
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(error) if is_gone(&error) => match pauses.next() {
+                Some(pause) => {
+                    tracing::info!(%error, "asking GitHub again before it is believed");
+                    tokio::time::sleep(pause).await;
+                }
+                None => return Ok(None),
+            },
+            Err(error) => return Err(error),
+        }
     }
-    let until = Utc::now() + TimeDelta::seconds(i64::from(claim.lease.attempt) * 2);
-    Err(JobError::Wait { until, why: format!("asking GitHub once more before it is believed ({error})") })
 }
 
 impl Worker {
     /// A repository's name and its open pull requests.
-    pub(super) async fn sync_repository(&self, id: i64, claim: &Claim) -> Result<(), JobError> {
+    pub(super) async fn sync_repository(&self, id: i64) -> Result<(), JobError> {
         let client = self.store.client().await?;
         let Some(known) = repositories::find(&client, id).await? else { return Ok(()) };
         drop(client);
-        let facts = match self.github.repository_by_id(id, known.facts.installation).await {
-            Ok(facts) => facts,
-            Err(error @ GithubError::Missing { .. }) => {
-                doubt(&error, claim)?;
-                return self.lose(id).await;
-            }
+        let ask = || self.github.repository_by_id(id, known.facts.installation);
+        // One that was removed is believed to be gone until it is seen.
+        let is_gone = |error: &GithubError| error.is_missing() && !known.removed;
+        let facts = match seen(ask, is_gone).await {
+            Ok(Some(facts)) => facts,
+            Ok(None) => return self.lose(id).await,
+            Err(GithubError::Missing { .. }) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
         let open = self.github.repository(&facts.name, facts.installation).open_pulls().await?;
-        let client = self.store.client().await?;
-        repositories::upsert(&client, &facts).await?;
+        let mut client = self.store.client().await?;
+        let tx = Store::begin(&mut client).await?;
+        repositories::upsert(&tx, &facts).await?;
+        Store::commit(tx).await?;
         let stored = pulls::open_of(&client, id).await?;
         drop(client);
         for pull in &open {
             let before = stored.iter().find(|stored| stored.pull.id == pull.id).map(|stored| &stored.pull);
             if before != Some(pull) {
                 self.take_up(pull).await?;
-            } else if known.removed {
-                // It is back, and what was removed with it is wanted again.
-                let client = self.store.client().await?;
-                jobs::enqueue(&client, &Job::ReconcilePull(pull.id)).await?;
             }
         }
         for gone in stored.iter().filter(|stored| open.iter().all(|pull| pull.id != stored.pull.id)) {
@@ -60,25 +71,25 @@ impl Worker {
     }
 
     /// The repositories that an installation of the App lets it see.
-    pub(super) async fn sync_installation(&self, id: i64, claim: &Claim) -> Result<(), JobError> {
-        let seen = match self.github.installation_repositories(id).await {
-            Ok(seen) => seen,
-            Err(
-                error @ (GithubError::Missing { .. }
-                | GithubError::Unauthorized { .. }
-                | GithubError::Forbidden { .. }),
-            ) => {
-                doubt(&error, claim)?;
-                Vec::new()
-            }
-            Err(error) => return Err(error.into()),
+    pub(super) async fn sync_installation(&self, id: i64) -> Result<(), JobError> {
+        let is_gone = |error: &GithubError| {
+            matches!(
+                error,
+                GithubError::Missing { .. }
+                    | GithubError::Unauthorized { .. }
+                    | GithubError::Forbidden { .. }
+            )
         };
-        let client = self.store.client().await?;
+        let ask = || self.github.installation_repositories(id);
+        let seen = seen(ask, is_gone).await?.unwrap_or_default();
+        let mut client = self.store.client().await?;
         let known = repositories::of_installation(&client, id).await?;
+        let tx = Store::begin(&mut client).await?;
         for facts in &seen {
-            repositories::upsert(&client, facts).await?;
-            jobs::enqueue(&client, &Job::SyncRepository(facts.github_id)).await?;
+            repositories::upsert(&tx, facts).await?;
+            jobs::enqueue(&tx, &Job::SyncRepository(facts.github_id)).await?;
         }
+        Store::commit(tx).await?;
         drop(client);
         let is_seen = |facts: &RepositoryFacts| seen.iter().any(|seen| seen.github_id == facts.github_id);
         for lost in known.iter().filter(|known| !is_seen(&known.facts)) {
@@ -89,12 +100,13 @@ impl Worker {
 
     /// A repository that is not ours to see any more: nothing of it stays.
     async fn lose(&self, id: i64) -> Result<(), JobError> {
-        let client = self.store.client().await?;
-        repositories::mark_removed(&client, id).await?;
-        for stored in pulls::open_of(&client, id).await? {
-            jobs::enqueue(&client, &Job::ReconcilePull(stored.pull.id)).await?;
+        let mut client = self.store.client().await?;
+        let tx = Store::begin(&mut client).await?;
+        repositories::mark_removed(&tx, id).await?;
+        for stored in pulls::open_of(&tx, id).await? {
+            jobs::enqueue(&tx, &Job::ReconcilePull(stored.pull.id)).await?;
         }
-        Ok(())
+        Ok(Store::commit(tx).await?)
     }
 
     async fn take_up(&self, pull: &PullRequest) -> Result<(), JobError> {

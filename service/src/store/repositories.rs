@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 
-use super::StoreError;
 use super::query::{FromRow, get, query, unreadable};
+use super::{StoreError, jobs, stalled};
 use crate::domain::ids::RepositoryName;
+use crate::domain::job::Job;
 use crate::domain::repository::RepositoryFacts;
 
 /// What a [`Repository`] is read from.
@@ -39,16 +40,24 @@ impl FromRow for Repository {
     }
 }
 
-/// Stores what GitHub says of a repository and unmarks its removal. What a cut-short description leaves out, the installation
+struct RemovedAt(DateTime<Utc>);
+
+impl FromRow for RemovedAt {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self(get(row, "removed_at")?))
+    }
+}
+
+/// Stores, in a transaction, what GitHub says of a repository, and takes it back where it was removed. What a cut-short description leaves out, the installation
 /// and the default branch, keeps its stored value. Where nothing is new, nothing is written: many pull requests of one repository that come at
 /// once would wait for one another's commits.
 pub async fn upsert(client: &impl GenericClient, facts: &RepositoryFacts) -> Result<Repository, StoreError> {
-    query(
+    let stored: Repository = query(
         "store a repository",
         concat!(
             "with known as (
              select * from repositories
-             where github_id = $1 and owner = $2 and name = $3 and removed_at is null
+             where github_id = $1 and owner = $2 and name = $3
                  and installation_id is not distinct from coalesce($4, installation_id)
                  and default_branch = coalesce(nullif($5, ''), default_branch)
          ), written as (
@@ -59,7 +68,6 @@ pub async fn upsert(client: &impl GenericClient, facts: &RepositoryFacts) -> Res
                  name = excluded.name,
                  installation_id = coalesce(excluded.installation_id, stored.installation_id),
                  default_branch = coalesce(nullif(excluded.default_branch, ''), stored.default_branch),
-                 removed_at = null,
                  updated_at = now()
              returning *
          )
@@ -80,7 +88,31 @@ pub async fn upsert(client: &impl GenericClient, facts: &RepositoryFacts) -> Res
             &facts.default_branch,
         ],
     )
-    .await
+    .await?;
+    if stored.removed {
+        take_back(client, facts.github_id).await?;
+    }
+    Ok(Repository { removed: false, ..stored })
+}
+
+/// Unmarks a removal. What went with the repository is wanted again, and what nobody could be told meanwhile is to be said.
+async fn take_back(client: &impl GenericClient, github_id: i64) -> Result<(), StoreError> {
+    let back: Option<RemovedAt> = query(
+        "take a repository back",
+        "with gone as (
+             select removed_at from repositories where github_id = $1 and removed_at is not null for update
+         )
+         update repositories set removed_at = null, updated_at = now() from gone
+         where github_id = $1 returning gone.removed_at",
+    )
+    .optional(client, &[&github_id])
+    .await?;
+    // Another took it back at the same time.
+    let Some(RemovedAt(removed_at)) = back else { return Ok(()) };
+    for pull in stalled::by_removal(client, github_id, removed_at).await? {
+        jobs::enqueue(client, &Job::ReconcilePull(pull)).await?;
+    }
+    Ok(())
 }
 
 pub async fn find(client: &impl GenericClient, github_id: i64) -> Result<Option<Repository>, StoreError> {

@@ -1,6 +1,6 @@
 //! What should be going on and is not.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 
@@ -8,6 +8,9 @@ use super::StoreError;
 use super::query::{FromRow, get, query};
 use crate::domain::branch::BranchId;
 use crate::domain::ids::PullId;
+
+/// For so long GitHub may have been out of reach before a removal.
+const UNTOLD: TimeDelta = TimeDelta::days(1);
 
 struct Settled(BranchId, String);
 
@@ -87,4 +90,28 @@ pub async fn with_unended_checks(
     .all(client, &[&before])
     .await?;
     Ok(unended.into_iter().map(|Pull(pull)| pull).collect())
+}
+
+/// The pull requests that a repository's removal stopped: what was on its way for them then, a report that GitHub had not taken among it, was let go.
+pub async fn by_removal(
+    client: &impl GenericClient,
+    repository: i64,
+    removed_at: DateTime<Utc>,
+) -> Result<Vec<PullId>, StoreError> {
+    let stopped: Vec<Pull> = query(
+        "list what a repository's removal stopped",
+        "select repository, number as pull_request from pull_requests
+         where repository = $1 and (
+             open
+             or exists (
+                 select from checks
+                 where checks.repository = $1 and checks.pull_request = number and not checks.ended)
+             or exists (
+                 select from branches
+                 where branches.repository = $1 and branches.pull_request = number and branches.updated_at >= $2))
+         order by number",
+    )
+    .all(client, &[&repository, &(removed_at - UNTOLD)])
+    .await?;
+    Ok(stopped.into_iter().map(|Pull(pull)| pull).collect())
 }

@@ -120,6 +120,23 @@ async fn publishing_swaps_under_live_sessions() {
     .await;
 }
 
+/// A server that goes away while it drops a database leaves one that can only be renamed and dropped.
+#[tokio::test]
+async fn what_was_half_dropped_is_retired_and_dropped() {
+    on_each_server(async |engine| {
+        let made = make(engine, Source::Empty).await;
+        let admin = engine.client("set a test up").await.unwrap();
+        let mark = "update pg_database set datconnlimit = -2 where datname = $1::text::name";
+        assert_eq!(admin.execute(mark, &[&made.names.database.as_str()]).await.unwrap(), 1);
+        let trash = InstanceNames::trash(&made.id).unwrap();
+        engine.retire(&made.names, &trash).await.unwrap();
+        assert_eq!(engine.place(&made.names.database).await.unwrap(), Place::Nothing);
+        assert!(engine.discard(&trash).await.unwrap());
+        assert_eq!(engine.place(&trash.database).await.unwrap(), Place::Nothing);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_branch_cannot_keep_another_from_being_dropped() {
     on_each_server(async |engine| {

@@ -141,7 +141,10 @@ pub(super) async fn create(
                 tracing::info!(error = %error, %repository, "a repository could not be looked up");
                 Problem::not_found(format!("{repository} is not known here, and GitHub does not show it to Offshoot: install the App on it."))
             })?;
-            repositories::upsert(&app.store.client().await?, &facts).await?;
+            let mut client = app.store.client().await?;
+            let tx = Store::begin(&mut client).await?;
+            repositories::upsert(&tx, &facts).await?;
+            Store::commit(tx).await?;
             facts
         }
     };
