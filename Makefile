@@ -51,6 +51,7 @@ MINUTES ?= 10
 .PHONY: chaos
 chaos: ## storms of pull requests under every fault, for MINUTES=10, and their score (docs/chaos.md)
 	@scripts/setup postgres 18
+	@scripts/setup clock
 	@OFFSHOOT_POSTGRES_BIN="$(POSTGRES)" MINUTES="$(MINUTES)" cargo test --locked --package offshoot --test integration -- --ignored --nocapture chaos::
 
 .PHONY: test-tools
@@ -58,6 +59,7 @@ test-tools:
 	@scripts/stage "PostgreSQL" scripts/setup postgres 18 15
 	@scripts/stage "npm packages" scripts/setup node-tools
 	@scripts/stage "mkfs.xfs" scripts/setup storage
+	@scripts/stage "libfaketime" scripts/setup clock
 	@scripts/stage "Docker" scripts/setup docker
 	@scripts/stage "images" scripts/setup images 18 15
 
