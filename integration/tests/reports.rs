@@ -16,10 +16,14 @@ use crate::world::World;
 
 const TOKEN: &str = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
 
-/// A service with a token in place of an App, and a pull request that it has judged.
+/// A service with a token in place of an App.
+async fn start_with_a_token() -> Result<World> {
+    World::start_with(|options| options.credentials = Credentials::Token(TOKEN.to_owned())).await
+}
+
+/// The same, and a pull request that it has judged.
 async fn with_a_token() -> Result<(World, BranchRef, String)> {
-    let world =
-        World::start_with(|options| options.credentials = Credentials::Token(TOKEN.to_owned())).await?;
+    let world = start_with_a_token().await?;
     world.open_shop()?;
     let (branch, sha) = world.propose("color", &[column("color")])?;
     world.offshoot.ready(&branch, &sha).await?;
@@ -115,8 +119,7 @@ async fn a_pull_request_that_is_reopened_is_judged_by_the_configuration_of_then(
 /// A database that failed and was removed is asked for again: until it is there, the other one's verdict is not the commit's.
 #[tokio::test]
 async fn what_is_asked_for_again_is_waited_for() -> Result<()> {
-    let world =
-        World::start_with(|options| options.credentials = Credentials::Token(TOKEN.to_owned())).await?;
+    let world = start_with_a_token().await?;
     world.open_shop_with(&[
         Change::write(
             ".offshoot.toml",

@@ -201,6 +201,24 @@ async fn a_repository_that_is_back_goes_on_where_it_was() -> Result<()> {
     world.finish().await
 }
 
+/// GitHub is known to say in an outage that nothing is there. It does not even know the App then, and is not believed.
+#[tokio::test]
+async fn an_outage_that_denies_everything_takes_nothing_away() -> Result<()> {
+    let world = World::start_with(|options| options.expected_trouble.push("job".to_owned())).await?;
+    world.open_shop()?;
+    let (branch, sha) = world.propose("color", &[column("color")])?;
+    let before = world.offshoot.ready(&branch, &sha).await?;
+    world.settle().await?;
+    world.github.fail(Matcher::all(), Fault::Status(404), None);
+    world.ask_for("sweep").await?;
+    world.until("select exists (select from jobs where kind = 'sync_repository' and failures > 0)").await?;
+    world.github.clear_faults();
+    world.settle().await?;
+    let after = world.offshoot.ready(&branch, &sha).await?;
+    ensure!(after.body["generation"] == before.body["generation"], "it was built anew: {}", after.body);
+    world.finish().await
+}
+
 /// The configuration is the base's: what a pull request writes into it has no effect on itself.
 #[tokio::test]
 async fn configuration_is_the_base_s() -> Result<()> {

@@ -101,16 +101,16 @@ impl Engine {
         // Where another replica's session waits already, that is enough.
         let (session, begun) = self.session_after(access, deadline, &before_replays_of_spares()).await?;
         begun.map_err(EngineError::refused(format!("begin a session in {:?}", access.database)))?;
-        match session.bounded(session.client.batch_execute(REHEARSAL)).await? {
-            Some(Ok(())) => {}
-            Some(Err(_)) => {
+        let rehearsed = session.bounded(async {
+            match session.client.batch_execute(REHEARSAL).await {
+                Ok(()) => Ok(()),
                 // What cannot be done there is the migrations' to be told.
-                let doing = EngineError::refused(format!("end a rehearsal in {:?}", access.database));
-                session.client.batch_execute("ROLLBACK").await.map_err(doing)?;
+                Err(_) => session.client.batch_execute("ROLLBACK").await,
             }
-            // Of triggers on the bookkeeping, or of a server that has other things to do.
-            None => return Ok(()),
-        }
+        });
+        // Triggers on the bookkeeping may take their time, and a server that has other things to do.
+        let Some(ended) = rehearsed.await? else { return Ok(()) };
+        ended.map_err(EngineError::refused(format!("end a rehearsal in {:?}", access.database)))?;
         let ledger = self.ledger(access).await?;
         // What it reads first stays in its caches. What it says is asked again.
         if ledger.rows().await.is_err() {

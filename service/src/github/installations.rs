@@ -89,6 +89,12 @@ impl Github {
         self.inner.identity.get_or_try_init(ask).await
     }
 
+    /// Fails where GitHub does not know these credentials now. In an outage it may say of everything that it is not there.
+    pub async fn knows_us(&self) -> Result<(), GithubError> {
+        let itself = if self.is_app() { "/app" } else { "/user" };
+        self.itself().send(Ask::get(itself, &[])).await.map(drop)
+    }
+
     pub async fn app(&self) -> Result<App, GithubError> {
         self.itself().send(Ask::get("/app", &[])).await?.json()
     }

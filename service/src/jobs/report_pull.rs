@@ -156,18 +156,22 @@ impl Worker {
         Ok(reports::save_check(&client, id, &check).await?)
     }
 
-    /// Remembers a check run before it is begun: one whose answer is lost is looked for, and ends whatever becomes of its commit. A crash of the
-    /// control database's server must not take that back.
+    /// Remembers a check run before it is begun, or goes on: one whose answer is lost is looked for, and ends whatever becomes of its commit. A crash of
+    /// the control database's server must not take that back.
     async fn note_beginning(
         &self,
         id: PullId,
         told: Option<&Check>,
         verdict: &Verdict,
     ) -> Result<(), JobError> {
-        if told.is_some_and(|check| !begins_anew(check, verdict)) {
-            return Ok(());
-        }
-        let check = Check { sha: verdict.sha.clone(), github_id: None, ended: false, digest: String::new() };
+        let github_id = match told {
+            Some(check) if begins_anew(check, verdict) => None,
+            // It was asked for again, which a moment ago may not be on the disk yet.
+            Some(check) if check.digest.is_empty() => check.github_id,
+            Some(_) => return Ok(()),
+            None => None,
+        };
+        let check = Check { sha: verdict.sha.clone(), github_id, ended: false, digest: String::new() };
         let client = self.store.durable().client().await?;
         Ok(reports::save_check(&client, id, &check).await?)
     }

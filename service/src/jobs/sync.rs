@@ -10,44 +10,44 @@ use crate::domain::repository::RepositoryFacts;
 use crate::github::GithubError;
 use crate::store::{Store, jobs, pulls, repositories};
 
-/// The pauses after which GitHub is asked again when it says that something is gone: data goes with it, and an outage of GitHub's, too, answers that
-/// nothing is there.
+/// The pauses after which GitHub is asked again when it says that something is gone.
 const PAUSES: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(6)];
 
-/// Asks until GitHub answers something else than that it is gone; none where it says that each time.
-async fn seen<T, F: Future<Output = Result<T, GithubError>>>(
-    ask: impl Fn() -> F,
-    is_gone: impl Fn(&GithubError) -> bool,
-) -> Result<Option<T>, GithubError> {
-    let mut pauses = PAUSES.into_iter();
-    loop {
-        match ask().await {
-            Ok(answer) => return Ok(Some(answer)),
-            Err(error) if is_gone(&error) => match pauses.next() {
-                Some(pause) => {
-                    tracing::info!(%error, "asking GitHub again before it is believed");
-                    tokio::time::sleep(pause).await;
-                }
-                None => return Ok(None),
-            },
-            Err(error) => return Err(error),
+impl Worker {
+    /// Asks until GitHub answers something else than that it is gone; none where it says that each time, and still knows us: data goes with it, and an
+    /// outage, too, answers that nothing is there.
+    async fn seen<T, F: Future<Output = Result<T, GithubError>>>(
+        &self,
+        ask: impl Fn() -> F,
+        is_gone: impl Fn(&GithubError) -> bool,
+    ) -> Result<Option<T>, GithubError> {
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            match ask().await {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(error) if is_gone(&error) => match pauses.next() {
+                    Some(pause) => {
+                        tracing::info!(%error, "asking GitHub again before it is believed");
+                        tokio::time::sleep(pause).await;
+                    }
+                    None => return self.github.knows_us().await.map(|()| None),
+                },
+                Err(error) => return Err(error),
+            }
         }
     }
-}
 
-impl Worker {
     /// A repository's name and its open pull requests.
     pub(super) async fn sync_repository(&self, id: i64) -> Result<(), JobError> {
         let client = self.store.client().await?;
         let Some(known) = repositories::find(&client, id).await? else { return Ok(()) };
         drop(client);
         let ask = || self.github.repository_by_id(id, known.facts.installation);
-        // One that was removed is believed to be gone until it is seen.
         let is_gone = |error: &GithubError| error.is_missing() && !known.removed;
-        let facts = match seen(ask, is_gone).await {
+        let facts = match self.seen(ask, is_gone).await {
             Ok(Some(facts)) => facts,
             Ok(None) => return self.lose(id).await,
-            Err(GithubError::Missing { .. }) => return Ok(()),
+            Err(GithubError::Missing { .. }) if known.removed => return Ok(()),
             Err(error) => return Err(error.into()),
         };
         let open = self.github.repository(&facts.name, facts.installation).open_pulls().await?;
@@ -81,7 +81,7 @@ impl Worker {
             )
         };
         let ask = || self.github.installation_repositories(id);
-        let seen = seen(ask, is_gone).await?.unwrap_or_default();
+        let seen = self.seen(ask, is_gone).await?.unwrap_or_default();
         let mut client = self.store.client().await?;
         let known = repositories::of_installation(&client, id).await?;
         let tx = Store::begin(&mut client).await?;

@@ -292,6 +292,7 @@ struct Settled {
     protected: bool,
     reset_requested: bool,
     ready_at: Option<DateTime<Utc>>,
+    ready_sha: Option<Oid>,
     expires_at: Option<DateTime<Utc>>,
 }
 
@@ -301,6 +302,7 @@ impl FromRow for Settled {
             protected: get(row, "protected")?,
             reset_requested: get(row, "reset_requested")?,
             ready_at: get(row, "ready_at")?,
+            ready_sha: parsed_optional(row, "ready_sha")?,
             expires_at: get(row, "expires_at")?,
         })
     }
@@ -317,21 +319,19 @@ pub async fn settle(
         "settle a branch",
         concat!(
             step!(),
-            "branches.protected, branches.reset_requested, branches.ready_at, branches.expires_at"
+            "branches.protected, branches.reset_requested, branches.ready_at, branches.ready_sha, branches.expires_at"
         ),
     );
     let Some(settled) = stepped::<Settled>(client, step, branch.id, to, &change).await? else {
         return Err(illegal(client, branch.id, to, change.held_by).await?);
     };
-    let Settled { protected, reset_requested, ready_at, expires_at } = settled;
-    let head_sha = change.head_sha.unwrap_or_else(|| branch.head_sha.clone());
+    let Settled { protected, reset_requested, ready_at, ready_sha, expires_at } = settled;
     Ok(Branch {
-        ready_sha: (to == BranchState::Ready).then(|| head_sha.clone()),
         state: to,
         failure: change.failure,
         reason: change.reason,
         generation: change.generation.unwrap_or(branch.generation),
-        head_sha,
+        head_sha: change.head_sha.unwrap_or_else(|| branch.head_sha.clone()),
         database_sha: change.database_sha.or_else(|| branch.database_sha.clone()),
         base_ref: change.base_ref.unwrap_or_else(|| branch.base_ref.clone()),
         applied: change.applied.unwrap_or_else(|| branch.applied.clone()),
@@ -341,6 +341,7 @@ pub async fn settle(
         protected,
         reset_requested,
         ready_at,
+        ready_sha,
         expires_at,
         queue: Queue { wanted_at: None, needs: 0, ..branch.queue },
         expiry_told_from: branch.expiry_told_from,

@@ -86,7 +86,7 @@ impl StoredPull {
     }
 }
 
-/// Stores GitHub's description; the approval and the notice stay. With another head, databases are wanted again.
+/// Stores GitHub's description; the approval and the notice stay. With another head, databases that somebody removed are wanted anew.
 pub async fn save(client: &impl GenericClient, pull: &PullRequest) -> Result<(), StoreError> {
     query(
         "store a pull request",
