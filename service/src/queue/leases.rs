@@ -68,7 +68,7 @@ impl Leases {
 
     /// Prolongs all leases, once, and gives up those that are another's.
     pub(super) async fn prolong(&self, store: &Store, length: Duration) -> Result<(), StoreError> {
-        let leases: Vec<Lease> = self.lock().keys().copied().collect();
+        let leases = self.held();
         if leases.is_empty() {
             return Ok(());
         }
@@ -84,6 +84,10 @@ impl Leases {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn held(&self) -> Vec<Lease> {
+        self.lock().keys().copied().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Lease, Held>> {

@@ -159,7 +159,7 @@ impl Worker {
     }
 
     async fn rescue(&self) -> Result<u64, StoreError> {
-        jobs::rescue(&self.store.client().await?).await
+        jobs::rescue(&self.store.client().await?, self.settings.lane, &self.leases.held()).await
     }
 
     /// Has one job done and writes down how it ended.

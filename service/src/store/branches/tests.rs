@@ -68,7 +68,7 @@ async fn who_lost_the_job_decides_nothing() {
     let lost = claim(Duration::ZERO).await;
     let under = |lease| Change { held_by: Some(lease), ..Change::default() };
     transition(&client, id, BranchState::Preparing, &under(lost)).await.unwrap();
-    assert_eq!(jobs::rescue(&client).await.unwrap(), 1);
+    assert_eq!(jobs::rescue(&client, Lane::Foreground, &[]).await.unwrap(), 1);
     for to in [BranchState::Failed, BranchState::Ready, BranchState::Errored, BranchState::Preparing] {
         let refused = transition(&client, id, to, &under(lost)).await.unwrap_err();
         assert!(matches!(refused, StoreError::NotHeld), "{to}: {refused}");
@@ -97,11 +97,11 @@ async fn a_job_is_nobody_else_s_while_its_outcome_is_written_down() {
     let tx = crate::store::Store::begin(&mut writing).await.unwrap();
     let change = Change { held_by: Some(claimed.lease), ..Change::default() };
     transition(&tx, id, BranchState::Preparing, &change).await.unwrap();
-    assert_eq!(jobs::rescue(&client).await.unwrap(), 0);
+    assert_eq!(jobs::rescue(&client, Lane::Foreground, &[]).await.unwrap(), 0);
     // Its own heartbeats go on.
     assert_eq!(jobs::heartbeat(&client, &[claimed.lease], Duration::ZERO).await.unwrap(), []);
     crate::store::Store::commit(tx).await.unwrap();
-    assert_eq!(jobs::rescue(&client).await.unwrap(), 1);
+    assert_eq!(jobs::rescue(&client, Lane::Foreground, &[]).await.unwrap(), 1);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use deadpool_postgres::GenericClient;
 use super::super::StoreError;
 use super::super::query::{Parameters, Query, query};
 use super::Lease;
+use crate::domain::job::Lane;
 
 /// Prolongs leases; returns those that are lost, because the job was rescued from a worker that seemed gone.
 pub async fn heartbeat(
@@ -149,8 +150,10 @@ async fn put_back(
     Ok(until_alone(client, statement, parameters).await? > 0)
 }
 
-/// Puts the jobs whose leases ran out back, to be taken at once; says how many.
-pub async fn rescue(client: &impl GenericClient) -> Result<u64, StoreError> {
+/// Puts a lane's jobs whose leases ran out back, to be taken at once; says how many. Not the asker's own: where the database answers nobody for a
+/// while, who works is not gone.
+pub async fn rescue(client: &impl GenericClient, lane: Lane, own: &[Lease]) -> Result<u64, StoreError> {
+    let own: Vec<i64> = own.iter().map(|lease| lease.id).collect();
     let statement = query(
         "rescue jobs",
         "with expired as (
@@ -160,7 +163,7 @@ pub async fn rescue(client: &impl GenericClient) -> Result<u64, StoreError> {
                      and waiting.state = 'available'
              ) as twin_waits
              from jobs as held
-             where state = 'running' and lease_until < now()
+             where state = 'running' and lease_until < now() and kind = any($1) and id <> all($2)
              for update skip locked
          )
          update jobs set
@@ -174,7 +177,7 @@ pub async fn rescue(client: &impl GenericClient) -> Result<u64, StoreError> {
          from expired
          where jobs.id = expired.id",
     );
-    until_alone(client, statement, &[]).await
+    until_alone(client, statement, &[&lane.kinds(), &own]).await
 }
 
 /// Runs a statement that makes rows available, again where the same work was enqueued while it looked for just that.

@@ -111,8 +111,11 @@ async fn a_lease_that_ran_out_is_another_worker_s() {
     let client = test.store.client().await.unwrap();
     enqueue(&client, &reconcile(1)).await.unwrap();
     let gone = claim(&client, Lane::Foreground, Uuid::new_v4(), OVER).await.unwrap().unwrap();
-    assert_eq!(rescue(&client).await.unwrap(), 1);
-    assert_eq!(rescue(&client).await.unwrap(), 0);
+    let rescue = async |lane, own: &[Lease]| rescue(&client, lane, own).await.unwrap();
+    assert_eq!(rescue(Lane::Foreground, &[gone.lease]).await, 0, "who asks is there");
+    assert_eq!(rescue(Lane::Background, &[]).await, 0, "another lane's are another's to judge");
+    assert_eq!(rescue(Lane::Foreground, &[]).await, 1);
+    assert_eq!(rescue(Lane::Foreground, &[]).await, 0);
     let next = claim_one(&client).await;
     assert_eq!((next.lease.id, next.lease.attempt, next.failures), (gone.lease.id, 2, 1));
     for held in [
@@ -136,7 +139,7 @@ async fn a_heartbeat_keeps_a_job() {
     enqueue(&client, &reconcile(1)).await.unwrap();
     let held = claim(&client, Lane::Foreground, Uuid::new_v4(), OVER).await.unwrap().unwrap();
     assert_eq!(heartbeat(&client, &[held.lease], LEASE).await.unwrap(), []);
-    assert_eq!(rescue(&client).await.unwrap(), 0);
+    assert_eq!(rescue(&client, Lane::Foreground, &[]).await.unwrap(), 0);
     assert!(complete(&client, held.lease).await.unwrap());
 }
 
@@ -175,7 +178,7 @@ async fn what_goes_back_to_its_like_is_done_with() {
         if round == 0 {
             assert!(fail(&client, held.lease, "it broke", LEASE).await.unwrap());
         } else {
-            assert_eq!(rescue(&client).await.unwrap(), 1);
+            assert_eq!(rescue(&client, Lane::Foreground, &[]).await.unwrap(), 1);
         }
         assert_eq!(
             counted(&client).await,
