@@ -18,7 +18,7 @@ use crate::embedded::{Embedded, EmbeddedSettings};
 use crate::engine::{Engine, EngineError, EngineSettings};
 use crate::figures::Figures;
 use crate::github::Github;
-use crate::jobs::{Turns, Worker, schedule};
+use crate::jobs::{Doubts, Turns, Worker, schedule};
 use crate::postgres::Endpoint;
 use crate::queue;
 use crate::secret::Secret;
@@ -152,6 +152,7 @@ impl Service {
             layer_budget: args.layer_budget,
             idle_ttl: args.idle_ttl(),
             turns: Turns::default(),
+            doubts: Doubts::default(),
         };
         let app = App {
             store: servers.store.clone(),

@@ -9,7 +9,7 @@ use integration::github::{Fault, Matcher, NewPullRequest, Role};
 use integration::offshoot::{BranchRef, connect};
 
 use crate::shop::{SHOP, column, migration};
-use crate::world::World;
+use crate::world::{LIMIT, World};
 
 /// Longer than any of these tests may take.
 const SLOW: &str = "select pg_sleep(30);\n";
@@ -183,8 +183,6 @@ async fn a_repository_that_is_back_goes_on_where_it_was() -> Result<()> {
     world.github.close(SHOP, slow.number)?;
     world.until("select exists (select from branches where state = 'deleted')").await?;
 
-    // What is public, everybody sees.
-    world.github.set_private(SHOP, true)?;
     world.github.select_repositories("acme", Some(&[]))?;
     world.ask_for("sweep").await?;
     world.until("select removed_at is not null from repositories").await?;
@@ -192,12 +190,48 @@ async fn a_repository_that_is_back_goes_on_where_it_was() -> Result<()> {
     world.github.clear_faults();
     let removed = world.offshoot.branch(&color).await?;
     ensure!(matches!(removed.status.as_u16(), 404 | 410), "its repository is out of reach: {removed:?}");
-    ensure!(world.ensure_checks_ended(SHOP, &[stopped.parse()?]).is_err(), "nobody could be told of the end");
+    let runs = world.github.check_runs(SHOP, stopped.parse()?)?;
+    ensure!(runs.iter().all(|run| run.status == "in_progress"), "nobody could be told of the end: {runs:?}");
 
     world.github.select_repositories("acme", None)?;
     world.run("sweep").await?;
     world.offshoot.ready(&color, &sha).await?;
     world.ensure_checks_ended(SHOP, &[stopped.parse()?, sha.parse()?])?;
+
+    // By another installation, too.
+    world.github.uninstall("acme")?;
+    world.settle().await?;
+    let removed = world.offshoot.branch(&color).await?;
+    ensure!(matches!(removed.status.as_u16(), 404 | 410), "the App is off it: {removed:?}");
+    world.github.install("acme");
+    world.settle().await?;
+    world.offshoot.ready(&color, &sha).await?;
+    world.finish().await
+}
+
+/// What goes to an account with another installation keeps its databases, whoever hears of it first.
+#[tokio::test]
+async fn a_transferred_repository_keeps_its_branches() -> Result<()> {
+    let world = World::start().await?;
+    world.open_shop()?;
+    let (branch, sha) = world.propose("color", &[column("color")])?;
+    let before = world.offshoot.ready(&branch, &sha).await?;
+    world.settle().await?;
+    world.github.install("umbrella");
+    world.github.hold_deliveries();
+    world.github.transfer_repository(SHOP, "umbrella")?;
+    world.ask_for("sweep").await?;
+    world.offshoot.idle(LIMIT).await?;
+    world.github.release_deliveries()?;
+    world.settle().await?;
+    let branch = BranchRef::new("umbrella/shop", branch.number);
+    let after = world.offshoot.ready(&branch, &sha).await?;
+    ensure!(after.database_url()? == before.database_url()?, "another database");
+    ensure!(after.body["generation"] == before.body["generation"], "it was built anew: {}", after.body);
+    let sha = world.push(&branch, &[column("size")])?;
+    let pushed = world.offshoot.ready(&branch, &sha).await?;
+    ensure!(pushed.text("repository") == "umbrella/shop", "{}", pushed.body);
+    world.settle().await?;
     world.finish().await
 }
 
@@ -216,6 +250,10 @@ async fn an_outage_that_denies_everything_takes_nothing_away() -> Result<()> {
     world.settle().await?;
     let after = world.offshoot.ready(&branch, &sha).await?;
     ensure!(after.body["generation"] == before.body["generation"], "it was built anew: {}", after.body);
+    let sha = world.push(&branch, &[column("size")])?;
+    let pushed = world.offshoot.ready(&branch, &sha).await?;
+    ensure!(pushed.text("repository") == "umbrella/shop", "{}", pushed.body);
+    world.settle().await?;
     world.finish().await
 }
 

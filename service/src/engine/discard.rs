@@ -55,8 +55,9 @@ impl Engine {
             }
         }
         let doing = format!("drop the database {database}");
+        let is_half_dropped = self.is_half_dropped(database).await?;
         let client = self.client(&doing).await?;
-        if !self.is_half_dropped(database).await? {
+        if !is_half_dropped {
             self.roll_back_prepared(&client, database).await?;
             let shut = format!(
                 "ALTER DATABASE {database} IS_TEMPLATE false; ALTER DATABASE {database} ALLOW_CONNECTIONS false"

@@ -154,7 +154,9 @@ impl Engine {
         let client = self.client(&doing).await?;
         let sql = format!("ALTER DATABASE {database} ALLOW_CONNECTIONS false");
         if let Err(error) = client.batch_execute(&sql).await {
-            // What is dropped already but for the rest cannot be altered, and lets nobody in. The refusal ended the session.
+            // What is dropped already but for the rest cannot be altered, and lets nobody in. The refusal ended the session, which the pool may not
+            // know yet.
+            drop(Object::take(client));
             return match self.is_half_dropped(database).await? {
                 true => Ok(()),
                 false => Err(EngineError::refused(doing)(error)),

@@ -131,10 +131,45 @@ impl Github {
         Ok(repositories)
     }
 
-    /// The installation through which a repository is reached.
+    /// Whether an installation is there and not suspended.
+    pub async fn is_installed(&self, id: i64) -> Result<bool, GithubError> {
+        let ask = Ask::get("/app/installations/{id}", &[&id.to_string()]);
+        Ok(self.itself().send(ask).await?.json::<InstallationObject>()?.suspended_at.is_none())
+    }
+
+    /// The installation through which a repository is reached. One that is suspended reaches nothing.
     pub(super) async fn installation_of(&self, name: &RepositoryName) -> Result<i64, GithubError> {
         let ask = Ask::get("/repos/{owner}/{repo}/installation", &[name.owner(), name.name()]);
-        Ok(self.itself().send(ask).await?.json::<InstallationObject>()?.id)
+        let asked = ask.name();
+        let found: InstallationObject = self.itself().send(ask).await?.json()?;
+        match found.suspended_at {
+            None => Ok(found.id),
+            Some(_) => Err(GithubError::Missing { asked }),
+        }
+    }
+
+    /// A repository as it is now, whatever it is called and through whichever installation it is reached. Missing where an App is off it: what is
+    /// public, the App's tokens for others still read.
+    pub async fn repository_now(&self, known: &RepositoryFacts) -> Result<RepositoryFacts, GithubError> {
+        let id = known.github_id;
+        if !self.is_app() {
+            return self.repository_by_id(id, None).await;
+        }
+        let seen = match self.repository_by_id(id, known.installation).await {
+            Ok(seen) => seen,
+            Err(
+                error @ (GithubError::Missing { .. }
+                | GithubError::Unauthorized { .. }
+                | GithubError::Forbidden { .. }
+                | GithubError::Setting(_)),
+            ) => match Some(self.installation_of(&known.name).await?) {
+                installation if installation == known.installation => return Err(error),
+                installation => self.repository_by_id(id, installation).await?,
+            },
+            Err(error) => return Err(error),
+        };
+        let installation = Some(self.installation_of(&seen.name).await?);
+        Ok(RepositoryFacts { installation, ..seen })
     }
 
     /// A repository by its name of today or an earlier one; for an App through whichever installation has it.
@@ -144,7 +179,7 @@ impl Github {
     }
 
     /// A repository by GitHub's number, whatever it is called today. An App needs the installation to look through.
-    pub async fn repository_by_id(
+    pub(super) async fn repository_by_id(
         &self,
         github_id: i64,
         installation: Option<i64>,

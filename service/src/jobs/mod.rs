@@ -2,6 +2,7 @@
 
 pub mod absorb;
 mod check_layer;
+mod doubts;
 mod empty_trash;
 mod end_forks;
 mod error;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 
+pub use doubts::Doubts;
 pub use error::JobError;
 pub use turns::{Turn, Turns};
 
@@ -53,6 +55,8 @@ pub struct Worker {
     pub idle_ttl: Option<TimeDelta>,
     /// Whose work on a pull request goes ahead.
     pub turns: Turns,
+    /// What GitHub denied lately.
+    pub doubts: Doubts,
 }
 
 #[async_trait]

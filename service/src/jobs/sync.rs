@@ -1,6 +1,8 @@
 //! Brings what is known of repositories to what GitHub says: after a rename, an installation, or webhooks that never came.
 
-use std::time::Duration;
+use std::time::Instant;
+
+use chrono::Utc;
 
 use super::{JobError, Worker};
 use crate::domain::ids::PullId;
@@ -10,29 +12,25 @@ use crate::domain::repository::RepositoryFacts;
 use crate::github::GithubError;
 use crate::store::{Store, jobs, pulls, repositories};
 
-/// The pauses after which GitHub is asked again when it says that something is gone.
-const PAUSES: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(6)];
-
 impl Worker {
-    /// Asks until GitHub answers something else than that it is gone; none where it says that each time, and still knows us: data goes with it, and an
-    /// outage, too, answers that nothing is there.
-    async fn seen<T, F: Future<Output = Result<T, GithubError>>>(
-        &self,
-        ask: impl Fn() -> F,
-        is_gone: impl Fn(&GithubError) -> bool,
-    ) -> Result<Option<T>, GithubError> {
-        let mut pauses = PAUSES.into_iter();
-        loop {
-            match ask().await {
-                Ok(answer) => return Ok(Some(answer)),
-                Err(error) if is_gone(&error) => match pauses.next() {
-                    Some(pause) => {
-                        tracing::info!(%error, "asking GitHub again before it is believed");
-                        tokio::time::sleep(pause).await;
-                    }
-                    None => return self.github.knows_us().await.map(|()| None),
-                },
-                Err(error) => return Err(error),
+    /// What GitHub answered; none where it denies that there is such a thing, and is to be believed. In an outage it denies us as well.
+    async fn believed<T>(&self, job: &Job, asked: Result<T, GithubError>) -> Result<Option<T>, JobError> {
+        let error = match asked {
+            Err(error @ GithubError::Missing { .. }) => error,
+            answered => {
+                self.doubts.end(job);
+                return Ok(Some(answered?));
+            }
+        };
+        if let Err(error) = self.github.knows_us().await {
+            self.doubts.end(job);
+            return Err(error.into());
+        }
+        match self.doubts.deny(job, Instant::now()) {
+            None => Ok(None),
+            Some(pause) => {
+                let why = format!("asking GitHub once more before it is believed ({error})");
+                Err(JobError::Wait { until: Utc::now() + pause, why })
             }
         }
     }
@@ -42,14 +40,15 @@ impl Worker {
         let client = self.store.client().await?;
         let Some(known) = repositories::find(&client, id).await? else { return Ok(()) };
         drop(client);
-        let ask = || self.github.repository_by_id(id, known.facts.installation);
-        let is_gone = |error: &GithubError| error.is_missing() && !known.removed;
-        let facts = match self.seen(ask, is_gone).await {
-            Ok(Some(facts)) => facts,
-            Ok(None) => return self.lose(id).await,
-            Err(GithubError::Missing { .. }) if known.removed => return Ok(()),
-            Err(error) => return Err(error.into()),
+        let facts = match self.github.repository_now(&known.facts).await {
+            Err(
+                GithubError::Missing { .. }
+                | GithubError::Unauthorized { .. }
+                | GithubError::Forbidden { .. },
+            ) if known.removed => return Ok(()),
+            asked => self.believed(&Job::SyncRepository(id), asked).await?,
         };
+        let Some(facts) = facts else { return self.lose(&known.facts).await };
         let open = self.github.repository(&facts.name, facts.installation).open_pulls().await?;
         let mut client = self.store.client().await?;
         let tx = Store::begin(&mut client).await?;
@@ -72,16 +71,14 @@ impl Worker {
 
     /// The repositories that an installation of the App lets it see.
     pub(super) async fn sync_installation(&self, id: i64) -> Result<(), JobError> {
-        let is_gone = |error: &GithubError| {
-            matches!(
-                error,
-                GithubError::Missing { .. }
-                    | GithubError::Unauthorized { .. }
-                    | GithubError::Forbidden { .. }
-            )
+        if !self.github.is_app() {
+            return Ok(());
+        }
+        let asked = self.github.is_installed(id).await;
+        let seen = match self.believed(&Job::SyncInstallation(id), asked).await? {
+            Some(true) => self.github.installation_repositories(id).await?,
+            Some(false) | None => Vec::new(),
         };
-        let ask = || self.github.installation_repositories(id);
-        let seen = self.seen(ask, is_gone).await?.unwrap_or_default();
         let mut client = self.store.client().await?;
         let known = repositories::of_installation(&client, id).await?;
         let tx = Store::begin(&mut client).await?;
@@ -93,18 +90,19 @@ impl Worker {
         drop(client);
         let is_seen = |facts: &RepositoryFacts| seen.iter().any(|seen| seen.github_id == facts.github_id);
         for lost in known.iter().filter(|known| !is_seen(&known.facts)) {
-            self.lose(lost.facts.github_id).await?;
+            self.lose(&lost.facts).await?;
         }
         Ok(())
     }
 
-    /// A repository that is not ours to see any more: nothing of it stays.
-    async fn lose(&self, id: i64) -> Result<(), JobError> {
+    /// A repository that is not ours to see any more: nothing of it stays. Through another installation than the one asked it may be.
+    async fn lose(&self, lost: &RepositoryFacts) -> Result<(), JobError> {
         let mut client = self.store.client().await?;
         let tx = Store::begin(&mut client).await?;
-        repositories::mark_removed(&tx, id).await?;
-        for stored in pulls::open_of(&tx, id).await? {
-            jobs::enqueue(&tx, &Job::ReconcilePull(stored.pull.id)).await?;
+        if repositories::mark_removed(&tx, lost.github_id, lost.installation).await? {
+            for stored in pulls::open_of(&tx, lost.github_id).await? {
+                jobs::enqueue(&tx, &Job::ReconcilePull(stored.pull.id)).await?;
+            }
         }
         Ok(Store::commit(tx).await?)
     }

@@ -48,9 +48,9 @@ impl FromRow for RemovedAt {
     }
 }
 
-/// Stores, in a transaction, what GitHub says of a repository, and takes it back where it was removed. What a cut-short description leaves out, the installation
-/// and the default branch, keeps its stored value. Where nothing is new, nothing is written: many pull requests of one repository that come at
-/// once would wait for one another's commits.
+/// Stores, in a transaction, what GitHub says of a repository, and takes it back where it was removed. What a cut-short description leaves out, the
+/// installation and the default branch, keeps its stored value. Where nothing is new, nothing is written: many pull requests of one repository that
+/// come at once would wait for one another's commits.
 pub async fn upsert(client: &impl GenericClient, facts: &RepositoryFacts) -> Result<Repository, StoreError> {
     let stored: Repository = query(
         "store a repository",
@@ -145,13 +145,19 @@ pub async fn find_by_name(
     .await
 }
 
-/// Marks that a repository is out of reach; its branches are for a reconciliation to remove.
-pub async fn mark_removed(client: &impl GenericClient, github_id: i64) -> Result<bool, StoreError> {
+/// Marks that a repository is out of an installation's reach; its branches are for a reconciliation to remove. False where it was marked already, or
+/// is reached through another by now.
+pub async fn mark_removed(
+    client: &impl GenericClient,
+    github_id: i64,
+    installation: Option<i64>,
+) -> Result<bool, StoreError> {
     let marked = query(
         "mark a repository as removed",
-        "update repositories set removed_at = now(), updated_at = now() where github_id = $1 and removed_at is null",
+        "update repositories set removed_at = now(), updated_at = now()
+         where github_id = $1 and removed_at is null and installation_id is not distinct from $2",
     )
-    .execute(client, &[&github_id])
+    .execute(client, &[&github_id, &installation])
     .await?;
     Ok(marked > 0)
 }

@@ -52,6 +52,11 @@ pub async fn without_job(
              select repository, pull_request from branches
              where state in ('pending', 'preparing', 'errored', 'deleting') and updated_at < $1
              union
+             -- Heard of in the moment in which its repository was removed.
+             select branches.repository, branches.pull_request
+             from branches join repositories on repositories.github_id = branches.repository
+             where branches.state <> 'deleted' and repositories.removed_at < $1
+             union
              select split_part(subject, '#', 1)::bigint, split_part(subject, '#', 2)::integer from deliveries
              where absorbed_at is null and received_at < $1 and subject ~ '^-?[0-9]{1,18}#[0-9]{1,9}$'
          ) as waiting

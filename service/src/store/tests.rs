@@ -94,8 +94,11 @@ async fn a_repository_keeps_its_number_through_renames() {
     let named = async |name: &str| repositories::find_by_name(&client, &name.parse().unwrap()).await.unwrap();
     assert_eq!(named("ACME/shop").await.unwrap().facts.github_id, 8);
     assert_eq!(named("acme/store").await.unwrap().facts.github_id, 7);
-    assert!(repositories::mark_removed(&client, 8).await.unwrap());
-    assert!(!repositories::mark_removed(&client, 8).await.unwrap());
+    let removed =
+        async |installation| repositories::mark_removed(&client, 8, Some(installation)).await.unwrap();
+    assert!(!removed(6).await, "it is reached through another");
+    assert!(removed(5).await);
+    assert!(!removed(5).await);
     assert!(named(SHOP).await.unwrap().removed);
     repositories::upsert(&client, &facts(9, SHOP)).await.unwrap();
     assert_eq!(

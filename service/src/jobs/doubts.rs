@@ -1,0 +1,70 @@
+//! What GitHub says is not there, and is not believed at once: data goes with it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::domain::job::Job;
+
+/// How often GitHub must deny it, one time after the other.
+const ASKED: u32 = 4;
+/// Between the first two times; longer by as much each time after.
+const PAUSE: Duration = Duration::from_secs(2);
+/// Longer ago than this it was something else.
+const LATELY: Duration = Duration::from_secs(60);
+
+/// What this process was denied lately, by the job that asked.
+#[derive(Debug, Clone, Default)]
+pub struct Doubts(Arc<Mutex<HashMap<Job, Denied>>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Denied {
+    times: u32,
+    last: Instant,
+}
+
+impl Doubts {
+    /// Counts that it was denied, and says after how long to ask again; none where it is to be believed.
+    pub(super) fn deny(&self, job: &Job, now: Instant) -> Option<Duration> {
+        let mut lately = self.lock();
+        lately.retain(|_, denied| now.duration_since(denied.last) < LATELY);
+        let times = 1 + lately.remove(job).map_or(0, |denied| denied.times);
+        if times >= ASKED {
+            return None;
+        }
+        lately.insert(job.clone(), Denied { times, last: now });
+        Some(PAUSE * times)
+    }
+
+    /// GitHub answered something else.
+    pub(super) fn end(&self, job: &Job) {
+        self.lock().remove(job);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Job, Denied>> {
+        // No code panics while it holds the lock, and a map is whole after each of its steps.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_denials_in_a_row_are_believed() {
+        let (doubts, job, other) = (Doubts::default(), Job::SyncRepository(1), Job::SyncRepository(2));
+        let begin = Instant::now();
+        let deny = |job: &Job, second: u64| {
+            doubts.deny(job, begin + Duration::from_secs(second)).map(|pause| pause.as_secs())
+        };
+        assert_eq!([deny(&job, 0), deny(&job, 2), deny(&job, 6)], [Some(2), Some(4), Some(6)]);
+        assert_eq!(deny(&other, 6), Some(2));
+        doubts.end(&job);
+        assert_eq!([deny(&job, 12), deny(&job, 14), deny(&job, 18)], [Some(2), Some(4), Some(6)]);
+        assert_eq!(deny(&job, 24), None);
+        // Believed, it is over; and what was denied long ago does not count.
+        assert_eq!([deny(&job, 30), deny(&job, 32), deny(&job, 36)], [Some(2), Some(4), Some(6)]);
+        assert_eq!(deny(&job, 120), Some(2));
+    }
+}
