@@ -155,6 +155,13 @@ async fn a_database_that_vanished_is_built_anew() -> Result<()> {
         world.offshoot.figure("offshoot_mended_total{what=\"vanished\"}").await? >= 2.0,
         "the spare, the branch"
     );
+
+    // A drop that was cut off leaves something that lets nobody in.
+    world.execute("update pg_database set datconnlimit = -2 where datname = 'acme_shop_pr_1'").await?;
+    world.run("sweep").await?;
+    let again = world.offshoot.ready(&branch, &sha).await?;
+    ensure!(again.body["generation"] == 3, "{}", again.body);
+    connect(&url).await?.batch_execute("select color from items").await?;
     let kept = connect(&other_url).await?.query_one("select count(*) from items", &[]).await?;
     ensure!(kept.try_get::<_, i64>(0)? == 1, "another was touched");
     world.finish().await

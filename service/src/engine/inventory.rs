@@ -12,6 +12,8 @@ pub struct DatabaseRecord {
     pub identity: Option<Identity>,
     /// Whether it is a complete layer.
     pub template: bool,
+    /// Whether dropping it was cut off.
+    pub half_dropped: bool,
     pub size_bytes: i64,
     /// Clients that are connected now.
     pub connections: i64,
@@ -27,7 +29,7 @@ impl Engine {
         let rows = client
             .query(
                 "select d.datname::text as name, pg_catalog.shobj_description(d.oid, 'pg_database') as comment,
-                        d.datistemplate as template,
+                        d.datistemplate as template, d.datconnlimit = -2 as half_dropped,
                         coalesce(pg_catalog.pg_database_size(d.oid), 0) as size,
                         (select count(*) from pg_catalog.pg_stat_activity a
                             where a.datid = d.oid and a.backend_type = 'client backend') as connections,
@@ -46,6 +48,7 @@ impl Engine {
                 name: row.get("name"),
                 identity: row.get::<_, Option<&str>>("comment").and_then(Identity::read),
                 template: row.get("template"),
+                half_dropped: row.get("half_dropped"),
                 size_bytes: row.get("size"),
                 connections: row.get("connections"),
                 sessions: row.get("sessions"),

@@ -119,7 +119,12 @@ impl Engine {
         client.batch_execute(&sql).await.map_err(EngineError::refused(doing))
     }
 
-    /// What stands under a name.
+    /// Whether a database is there and whole: no drop of it was cut off.
+    pub async fn stands(&self, database: &Ident) -> Result<bool, EngineError> {
+        Ok(self.place(database).await? != Place::Nothing && !self.is_half_dropped(database).await?)
+    }
+
+    /// What is under a name.
     pub async fn place(&self, database: &Ident) -> Result<Place, EngineError> {
         let doing = format!("look for the database {database}");
         let client = self.client(&doing).await?;

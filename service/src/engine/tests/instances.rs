@@ -128,6 +128,7 @@ async fn what_was_half_dropped_is_retired_and_dropped() {
         let admin = engine.client("set a test up").await.unwrap();
         let mark = "update pg_database set datconnlimit = -2 where datname = $1::text::name";
         assert_eq!(admin.execute(mark, &[&made.names.database.as_str()]).await.unwrap(), 1);
+        assert!(!engine.stands(&made.names.database).await.unwrap());
         let trash = InstanceNames::trash(&made.id).unwrap();
         engine.retire(&made.names, &trash).await.unwrap();
         assert_eq!(engine.place(&made.names.database).await.unwrap(), Place::Nothing);

@@ -36,7 +36,7 @@ impl Preparer<'_> {
         let credentials = branches::credentials(&client, self.store.vault(), branch.id).await?;
         drop(client);
         let names = Self::place(branch)?;
-        if self.engine.place(&names.database).await? == Place::Nothing {
+        if !self.engine.stands(&names.database).await? {
             tracing::warn!(
                 branch = branch.id,
                 database = branch.database_name,

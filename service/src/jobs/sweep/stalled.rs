@@ -7,7 +7,7 @@ use chrono::{TimeDelta, Utc};
 use super::mended;
 use crate::domain::job::Job;
 use crate::domain::state::BranchState;
-use crate::engine::{DatabaseRecord, InstanceNames, Place};
+use crate::engine::{DatabaseRecord, InstanceNames};
 use crate::jobs::{JobError, Worker};
 use crate::store::branches::{self, Change};
 use crate::store::{Store, StoreError, instances, jobs, stalled};
@@ -19,7 +19,7 @@ impl Worker {
     /// Branches whose database somebody dropped by hand, or that a restored server does not have. A look at what is held is asked for and no
     /// reset: should the database be there after all, its data stays.
     pub(super) async fn rebuild_vanished(&self, standing: &[DatabaseRecord]) -> Result<(), JobError> {
-        let standing: HashSet<&str> = standing.iter().map(|database| database.name.as_str()).collect();
+        let standing = names_of_whole(standing);
         let client = self.store.client().await?;
         let settled = stalled::settled_databases(&client).await?;
         drop(client);
@@ -29,7 +29,7 @@ impl Worker {
             }
             // What stood a moment ago may only have been on its way from one name to another.
             let names = InstanceNames::of(&database_name)?;
-            if self.engine.place(&names.database).await? != Place::Nothing {
+            if self.engine.stands(&names.database).await? {
                 continue;
             }
             let mut client = self.store.client().await?;
@@ -58,13 +58,12 @@ impl Worker {
 
     /// Spares that nobody could be given.
     pub(super) async fn give_up_vanished_spares(&self, standing: &[DatabaseRecord]) -> Result<(), JobError> {
-        let standing: HashSet<&str> = standing.iter().map(|database| database.name.as_str()).collect();
+        let standing = names_of_whole(standing);
         let client = self.store.client().await?;
         let spares = instances::waiting(&client).await?;
         drop(client);
         for spare in spares.iter().filter(|spare| !standing.contains(spare.names.database.as_str())) {
-            if self.engine.place(&InstanceNames::of(&spare.names.database)?.database).await? != Place::Nothing
-            {
+            if self.engine.stands(&InstanceNames::of(&spare.names.database)?.database).await? {
                 continue;
             }
             let client = self.store.client().await?;
@@ -93,4 +92,8 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+fn names_of_whole(standing: &[DatabaseRecord]) -> HashSet<&str> {
+    standing.iter().filter(|database| !database.half_dropped).map(|database| database.name.as_str()).collect()
 }
