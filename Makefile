@@ -38,7 +38,7 @@ demo: ## show it all without GitHub: a simulated one, real pull requests, a dash
 
 .PHONY: test
 test: test-tools lint ## all checks, from a clean checkout: set-up, lint, every test, the Docker image
-	@OFFSHOOT_POSTGRES_BIN="$(POSTGRES)" scripts/stage "tests" cargo test --locked --workspace --all-features
+	@OFFSHOOT_POSTGRES_BIN="$(POSTGRES)" scripts/stage "tests" scripts/in-memory cargo test --locked --workspace --all-features
 	@scripts/stage "Docker image" scripts/test-docker-image
 
 .PHONY: hostile
