@@ -12,15 +12,15 @@ use super::ids::Oid;
 /// The lower-case hexadecimal SHA-256 of a file's bytes as they are: what Prisma keeps as `checksum`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Checksum(String);
+pub struct Checksum(Arc<str>);
 
 impl Checksum {
     pub fn of(bytes: &[u8]) -> Self {
-        Self(hex::encode(Sha256::digest(bytes)))
+        Self(hex::encode(Sha256::digest(bytes)).into())
     }
 
     /// A checksum read back from a bookkeeping table, which may hold anything.
-    pub fn recorded(text: impl Into<String>) -> Self {
+    pub fn recorded(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
 

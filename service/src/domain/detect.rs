@@ -2,7 +2,7 @@
 
 use super::config::{BranchConfig, Config, DatabaseConfig, Tool};
 use super::ids::DatabaseLabel;
-use super::prisma::{self, Listing};
+use super::prisma;
 use super::seed::SeedOn;
 use super::tree::Tree;
 
@@ -32,7 +32,7 @@ impl Detected {
     pub fn directory<'t>(&'t self, layout: &'t Layout, tree: &'t Tree) -> &'t str {
         let mut chains = tree.chain_directories();
         let (Some(only), None) = (chains.next(), chains.next()) else { return &layout.migrations };
-        let is_missing = |layout: &&Layout| prisma::list(tree, &layout.migrations) == Listing::default();
+        let is_missing = |layout: &&Layout| prisma::is_empty(tree, &layout.migrations);
         let mut missing = self.databases.iter().filter(is_missing);
         let is_declared = self.databases.iter().any(|other| other.migrations == only);
         match (missing.next(), missing.next()) {

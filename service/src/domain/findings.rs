@@ -45,8 +45,9 @@ pub fn of_chains(base: &Chain, head: &Chain, tip: &Chain) -> Vec<Finding> {
             }
         }
     }
-    let known = base.migrations().iter().chain(tip.migrations()).map(|migration| migration.name.as_str());
-    let last = known.max_by(|a, b| prisma::order(a, b));
+    // Each of them is in Prisma's order.
+    let ends = [base, tip].into_iter().filter_map(|chain| chain.migrations().last());
+    let last = ends.map(|migration| migration.name.as_str()).max_by(|a, b| prisma::order(a, b));
     for own in head.migrations().iter().filter(|own| base.find(&own.name).is_none()) {
         if let Some(last) = last
             && prisma::order(&own.name, last).is_lt()

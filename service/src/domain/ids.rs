@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -88,7 +89,7 @@ impl From<RepositoryName> for String {
 /// The 40 (SHA-1) or 64 (SHA-256) hexadecimal digits by which git knows a commit, tree or blob, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Oid(String);
+pub struct Oid(Arc<str>);
 
 impl Oid {
     pub fn as_str(&self) -> &str {
@@ -113,7 +114,8 @@ impl FromStr for Oid {
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let hexadecimal = text.bytes().all(|b| b.is_ascii_hexdigit());
         if hexadecimal && matches!(text.len(), 40 | 64) {
-            Ok(Self(text.to_ascii_lowercase()))
+            let lower = text.bytes().any(|b| b.is_ascii_uppercase()).then(|| text.to_ascii_lowercase());
+            Ok(Self(lower.as_deref().unwrap_or(text).into()))
         } else {
             Err(invalid(text, "a git object id of 40 or 64 hexadecimal digits"))
         }
@@ -130,7 +132,7 @@ impl TryFrom<String> for Oid {
 
 impl From<Oid> for String {
     fn from(oid: Oid) -> Self {
-        oid.0
+        oid.0.as_ref().to_owned()
     }
 }
 

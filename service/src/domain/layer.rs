@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::branch::BranchId;
-use super::chain::Chain;
+use super::chain::{Chain, Checksum};
 use super::seed::{SeedDigest, SeedOn};
 
 /// The hash that addresses a layer: 64 lower-case hexadecimal digits.
@@ -81,13 +81,65 @@ impl LayerContent<'_> {
         let mut extensions = self.extensions.to_vec();
         extensions.sort_unstable();
         extensions.dedup();
-        let content = serde_json::json!({
+        digest(&Described {
+            chain: Steps(self.chain),
+            extensions: &extensions,
+            format: 1,
+            seed: self.seed,
+            server: self.server,
+        })
+    }
+}
+
+/// A layer's content as it is hashed. The order of these fields, and of a step's, is a part of every key.
+#[derive(Serialize)]
+struct Described<'a> {
+    chain: Steps<'a>,
+    extensions: &'a [String],
+    format: u32,
+    seed: Option<&'a SeedDigest>,
+    server: &'a str,
+}
+
+struct Steps<'a>(&'a Chain);
+
+#[derive(Serialize)]
+struct Step<'a> {
+    checksum: &'a Checksum,
+    name: &'a str,
+}
+
+impl Serialize for Steps<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let steps = self.0.migrations().iter();
+        serializer.collect_seq(steps.map(|step| Step { checksum: &step.checksum, name: &step.name }))
+    }
+}
+
+fn digest(content: &impl Serialize) -> LayerKey {
+    let json = serde_json::to_vec(content).expect("names and numbers can be written as JSON");
+    LayerKey(hex::encode(Sha256::digest(&json)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::chain::tests::chain;
+    use super::*;
+
+    #[test]
+    fn keys_are_what_they_were() {
+        let chain = chain(&[("1_init", "a"), ("2_\"users\"", "b")]);
+        let extensions = ["pgcrypto".to_owned(), "citext".to_owned(), "citext".to_owned()];
+        let content =
+            LayerContent { server: "180006 C.UTF-8", extensions: &extensions, chain: &chain, seed: None };
+        // As the first version wrote it: layers that stand are found by it.
+        let described = serde_json::json!({
             "format": 1,
-            "server": self.server,
-            "extensions": extensions,
-            "chain": self.chain,
-            "seed": self.seed,
+            "server": "180006 C.UTF-8",
+            "extensions": ["citext", "pgcrypto"],
+            "chain": chain,
+            "seed": null,
         });
-        LayerKey(hex::encode(Sha256::digest(content.to_string())))
+        assert_eq!(content.key().as_str(), hex::encode(Sha256::digest(described.to_string())));
     }
 }

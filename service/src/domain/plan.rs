@@ -88,15 +88,11 @@ pub enum Step {
 }
 
 /// The chain to replay for a head: the base's migrations that it still has, then its own, each in the head's order.
-pub fn replay_order(base: &Chain, head: &Chain) -> Chain {
-    let mut shared = Vec::new();
-    let mut own = Vec::new();
-    for migration in head.migrations() {
-        let side = if base.find(&migration.name).is_some() { &mut shared } else { &mut own };
-        side.push(migration.clone());
-    }
-    shared.append(&mut own);
-    Chain::in_order(shared)
+pub fn replay_order<T>(base: &Chain, head: Vec<T>, name: impl Fn(&T) -> &str) -> Vec<T> {
+    let (mut order, own): (Vec<T>, Vec<T>) =
+        head.into_iter().partition(|migration| base.find(name(migration)).is_some());
+    order.extend(own);
+    order
 }
 
 pub fn decide(inputs: &Inputs<'_>) -> Decision {
@@ -152,6 +148,10 @@ mod tests {
     use super::super::layer::LayerContent;
     use super::*;
 
+    fn in_replay_order(base: &Chain, head: &Chain) -> Chain {
+        Chain::in_order(replay_order(base, head.migrations().to_vec(), |migration| &migration.name))
+    }
+
     fn prefix(chain: &Chain, length: usize) -> Chain {
         Chain::in_order(chain.migrations()[..length].to_vec())
     }
@@ -185,7 +185,7 @@ mod tests {
     fn own_migrations_come_after_the_base_s_whatever_their_names() {
         let base = chain(&BASE);
         let head = chain(&[("1_init", "a"), ("2_tags", "t"), ("3_users", "b")]);
-        let order = replay_order(&base, &head);
+        let order = in_replay_order(&base, &head);
         assert_eq!(order, chain(&[("1_init", "a"), ("3_users", "b"), ("2_tags", "t")]));
     }
 
@@ -259,7 +259,7 @@ mod tests {
             base in steps("acegi"), head in steps("abcdefghi"), held in steps("abcdefghi"),
             fresh: bool, with_layers: bool, reset: bool
         ) {
-            let wanted = replay_order(&base, &head);
+            let wanted = in_replay_order(&base, &head);
             let mut layers: Vec<_> = (0..=base.len()).map(|n| layer(prefix(&base, n), false)).collect();
             layers.push(layer(base.clone(), true));
             let layers = if with_layers { layers } else { Vec::new() };

@@ -71,13 +71,19 @@ pub fn order(a: &str, b: &str) -> Ordering {
     COLLATOR.compare(a, b).then_with(|| a.as_bytes().cmp(b.as_bytes()))
 }
 
+/// Whether a directory holds no migrations, not even broken ones.
+pub fn is_empty(tree: &Tree, directory: &str) -> bool {
+    !tree.children(directory).any(|(_, entry)| is_step(entry))
+}
+
+fn is_step(entry: &TreeEntry) -> bool {
+    matches!(entry.kind, EntryKind::Directory | EntryKind::Submodule)
+}
+
 /// Lists a directory. Files beside the migrations and symbolic links are passed over, as Prisma does; a directory without `migration.sql`
 /// (Prisma's P3015), and what git holds but a checkout would not show as a file, breaks the chain.
 pub fn list(tree: &Tree, directory: &str) -> Listing {
-    let mut entries: Vec<_> = tree
-        .children(directory)
-        .filter(|(_, entry)| matches!(entry.kind, EntryKind::Directory | EntryKind::Submodule))
-        .collect();
+    let mut entries: Vec<_> = tree.children(directory).filter(|(_, entry)| is_step(entry)).collect();
     entries.sort_by(|(a, _), (b, _)| order(a, b));
     let mut listing = Listing::default();
     for (name, entry) in entries {

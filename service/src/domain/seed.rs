@@ -89,6 +89,9 @@ pub struct InvalidPattern {
 
 /// The seed files that the patterns name, by path. `*` does not cross a `/`; `**` does.
 pub fn select<'t>(patterns: &[String], tree: &'t Tree) -> Result<Vec<(&'t str, &'t Oid)>, InvalidPattern> {
+    if patterns.is_empty() {
+        return Ok(Vec::new());
+    }
     let set = glob_set(patterns)?;
     let matching = tree.entries().iter().filter(|entry| {
         entry.kind == EntryKind::File && format_of(&entry.path).is_some() && set.is_match(&entry.path)

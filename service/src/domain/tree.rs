@@ -88,13 +88,17 @@ fn is_relevant(entry: &TreeEntry, chains: &[String]) -> bool {
     match entry.kind {
         EntryKind::Directory | EntryKind::Submodule => in_chain() || is_migrations_name(directory),
         EntryKind::File | EntryKind::Symlink => {
-            let lower = name.to_ascii_lowercase();
             name == super::prisma::LOCK_FILE
                 || entry.path == CONFIG_PATH
-                || lower.ends_with(".sql")
-                || lower.ends_with(".csv")
+                || ends_with(name, b".sql")
+                || ends_with(name, b".csv")
         }
     }
+}
+
+/// In whatever case its letters are.
+fn ends_with(name: &str, end: &[u8; 4]) -> bool {
+    name.as_bytes().last_chunk().is_some_and(|last: &[u8; 4]| last.eq_ignore_ascii_case(end))
 }
 
 /// A directory that `.offshoot.toml` may name although its lock file is missing.

@@ -1,5 +1,7 @@
 //! A commit's whole tree, although GitHub cuts a recursive listing at 100,000 entries or 7 MB.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use crate::domain::ids::{InvalidId, Oid};
@@ -7,24 +9,27 @@ use crate::domain::tree::{EntryKind, TreeEntry};
 
 /// GitHub's answer for one tree.
 #[derive(Debug, Deserialize)]
-pub(super) struct TreeObject {
-    tree: Vec<EntryObject>,
+pub(super) struct TreeObject<'a> {
+    #[serde(borrow)]
+    tree: Vec<EntryObject<'a>>,
     #[serde(default)]
     truncated: bool,
 }
 
 #[derive(Debug, Deserialize)]
-struct EntryObject {
+struct EntryObject<'a> {
     path: String,
-    mode: String,
-    sha: String,
+    #[serde(borrow)]
+    mode: Cow<'a, str>,
+    #[serde(borrow)]
+    sha: Cow<'a, str>,
     size: Option<u64>,
 }
 
-impl EntryObject {
+impl EntryObject<'_> {
     /// The entry at its place in the repository; none for a mode that git does not know.
     fn below(self, directory: &str) -> Result<Option<TreeEntry>, InvalidId> {
-        let kind = match self.mode.as_str() {
+        let kind = match self.mode.as_ref() {
             "100644" | "100755" | "100664" => EntryKind::File,
             "120000" => EntryKind::Symlink,
             "040000" | "40000" => EntryKind::Directory,
@@ -85,7 +90,7 @@ impl Walk {
     }
 
     /// Takes a listing in. One that was cut is thrown away, and its directory is listed level by level instead.
-    pub fn absorb(&mut self, step: Step, listing: TreeObject) -> Result<(), WalkError> {
+    pub fn absorb(&mut self, step: Step, listing: TreeObject<'_>) -> Result<(), WalkError> {
         match (listing.truncated, step.recursive) {
             (true, true) => {
                 self.pending.push(Step { recursive: false, ..step });
@@ -131,18 +136,18 @@ mod tests {
             .unwrap()
     }
 
-    fn listing(truncated: bool, entries: &[(&str, &str, &str)]) -> TreeObject {
-        let entry = |&(mode, path, name): &(&str, &str, &str)| EntryObject {
+    fn listing(truncated: bool, entries: &[(&'static str, &str, &str)]) -> TreeObject<'static> {
+        let entry = |&(mode, path, name): &(&'static str, &str, &str)| EntryObject {
             path: path.to_owned(),
-            mode: mode.to_owned(),
-            sha: oid(name).to_string(),
+            mode: mode.into(),
+            sha: oid(name).to_string().into(),
             size: (mode == "100644").then_some(1),
         };
         TreeObject { tree: entries.iter().map(entry).collect(), truncated }
     }
 
     /// Walks a tree whose listings are known by (tree, recursive); gives the paths found and the number of requests.
-    fn walk(listings: Vec<((&str, bool), TreeObject)>) -> Result<(Vec<String>, usize), WalkError> {
+    fn walk(listings: Vec<((&str, bool), TreeObject<'_>)>) -> Result<(Vec<String>, usize), WalkError> {
         let mut known: HashMap<_, _> = listings
             .into_iter()
             .map(|((name, recursive), listing)| ((oid(name), recursive), listing))

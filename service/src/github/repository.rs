@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 use super::Github;
 use super::ask::Ask;
 use super::error::GithubError;
-use super::listing::{Step, TreeObject, Walk, WalkError};
+use super::listing::{Step, Walk, WalkError};
 use super::request::{Answer, Caller};
 use crate::domain::ids::{Oid, RepositoryName};
 use crate::domain::tree::Tree;
@@ -108,17 +108,16 @@ impl RepositoryClient {
             }
             let listings = steps.into_iter().map(|step| self.listing(step));
             let listings: Vec<_> = stream::iter(listings).buffer_unordered(CONCURRENCY).try_collect().await?;
-            for (step, listing) in listings {
-                walk.absorb(step, listing).map_err(refused)?;
+            for (step, answer) in &listings {
+                walk.absorb(step.clone(), answer.json()?).map_err(refused)?;
             }
         }
     }
 
-    async fn listing(&self, step: Step) -> Result<(Step, TreeObject), GithubError> {
+    async fn listing(&self, step: Step) -> Result<(Step, Answer), GithubError> {
         let ask = self.get("/repos/{owner}/{repo}/git/trees/{tree}", &[step.tree.as_str()]);
         let ask = if step.recursive { ask.query(&[("recursive", "1")]) } else { ask };
-        let listing = self.send(ask).await?.json()?;
-        Ok((step, listing))
+        Ok((step, self.send(ask).await?))
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, GithubError> {
+    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, GithubError> {
         let unreadable =
             |error| GithubError::unavailable(&self.asked, format!("its answer cannot be read: {error}"));
         serde_json::from_slice(&self.body).map_err(unreadable)

@@ -41,14 +41,19 @@ pub struct DatabaseReading {
 pub struct Side {
     /// All that can be read, in the order in which Prisma applies them.
     pub migrations: Vec<MigrationFile>,
+    chain: Chain,
     pub seeds: Vec<SeedFile>,
     /// Where Prisma stops, and why.
     pub broken: Option<Broken>,
 }
 
 impl Side {
-    pub fn chain(&self) -> Chain {
-        Chain::of(&self.migrations)
+    fn new(migrations: Vec<MigrationFile>, seeds: Vec<SeedFile>, broken: Option<Broken>) -> Self {
+        Self { chain: Chain::of(&migrations), migrations, seeds, broken }
+    }
+
+    pub fn chain(&self) -> &Chain {
+        &self.chain
     }
 
     /// The migrations that `deploy` comes to: those before a break, and those that the base has, which were deployed before.
@@ -175,7 +180,8 @@ struct ListedDatabase<'a> {
     lock_file: Option<&'a TreeEntry>,
     base: ListedSide<'a>,
     head: ListedSide<'a>,
-    tip: Listing,
+    /// None where the base has not moved on.
+    tip: Option<Listing>,
 }
 
 #[derive(Default)]
@@ -194,14 +200,14 @@ impl<'a> ListedDatabase<'a> {
             lock_file: trees.head.find(&lock_path),
             base: side(&trees.merge_base),
             head: side(&trees.head),
-            tip: prisma::list(&trees.tip, directory(&trees.tip)),
+            tip: (!Arc::ptr_eq(&trees.tip, &trees.merge_base))
+                .then(|| prisma::list(&trees.tip, directory(&trees.tip))),
         }
     }
 
     fn wanted(&self) -> impl Iterator<Item = (Oid, Option<u64>)> {
-        let chains = [&self.base.chain, &self.head.chain, &self.tip];
-        let migrations =
-            chains.into_iter().flat_map(|chain| &chain.migrations).map(|file| (file.oid.clone(), file.size));
+        let chains = [&self.base.chain, &self.head.chain].into_iter().chain(&self.tip);
+        let migrations = chains.flat_map(|chain| &chain.migrations).map(|file| (file.oid.clone(), file.size));
         let seeds = self.base.seeds.iter().chain(&self.head.seeds).copied().map(wanted);
         migrations.chain(seeds).chain(self.lock_file.map(wanted)).collect::<Vec<_>>().into_iter()
     }
@@ -216,10 +222,14 @@ impl<'a> ListedDatabase<'a> {
             let failure = missing_directory(self.layout, &trees.head);
             head.broken = failure.map(|failure| Broken { after: 0, failure });
         }
-        let tip = Chain::of(&read_chain(&self.tip, blobs));
         let mut base = self.base.read(blobs);
-        if let Some(broken) = &base.broken {
+        let tip = match &self.tip {
+            Some(tip) => Chain::of(&read_chain(tip, blobs)),
+            None => base.chain.clone(),
+        };
+        if let Some(broken) = base.broken.take() {
             base.migrations.truncate(broken.after);
+            base = Side::new(base.migrations, base.seeds, Some(broken));
         }
         Ok(DatabaseReading { layout: self.layout.clone(), base, head, tip })
     }
@@ -236,7 +246,7 @@ impl<'a> ListedSide<'a> {
     fn read(self, blobs: &HashMap<Oid, Content>) -> Side {
         let migrations = read_chain(&self.chain, blobs);
         let seed = |entry: &TreeEntry| SeedFile::new(&entry.path, entry.oid.clone(), &blobs[&entry.oid]);
-        Side { migrations, seeds: self.seeds.into_iter().map(seed).collect(), broken: self.chain.broken }
+        Side::new(migrations, self.seeds.into_iter().map(seed).collect(), self.chain.broken)
     }
 }
 

@@ -37,7 +37,7 @@ pub(in crate::jobs) fn template_key(server: &Server, layout: &Layout, base: &Sid
 
 pub(super) fn base_key(server: &Server, layout: &Layout, base: &Side) -> LayerKey {
     let seed = has_seed(layout, base).then(|| SeedDigest::of(&base.seeds)).flatten();
-    key(server, layout, &base.chain(), seed.as_ref())
+    key(server, layout, base.chain(), seed.as_ref())
 }
 
 fn key(server: &Server, layout: &Layout, chain: &Chain, seed: Option<&SeedDigest>) -> LayerKey {
@@ -48,7 +48,7 @@ fn key(server: &Server, layout: &Layout, chain: &Chain, seed: Option<&SeedDigest
 pub(super) fn at_base(server: &Server, database: &DatabaseReading) -> Option<LayerAtHand> {
     let DatabaseReading { layout, base, .. } = database;
     let key = template_key(server, layout, base)?;
-    Some(LayerAtHand { key, chain: base.chain(), seeded: has_seed(layout, base) })
+    Some(LayerAtHand { key, chain: base.chain().clone(), seeded: has_seed(layout, base) })
 }
 
 /// The base's own layer, if it stands.
@@ -202,7 +202,7 @@ impl Builder<'_> {
         let seeds: Vec<SeededFile> = self.seeds().iter().map(|file| file.seeded()).collect();
         let continued = |layer: &Layer| {
             let digest = SeedDigest::of_seeded(&layer.seeded);
-            layer.chain.is_prefix_of(&chain)
+            layer.chain.is_prefix_of(chain)
                 && layer.seeded.iter().all(|file| seeds.contains(file))
                 && layer.key == key(self.preparer.engine.server(), self.layout, &layer.chain, digest.as_ref())
         };
@@ -220,7 +220,7 @@ impl Builder<'_> {
             key: self.key,
             database_name: layer.database.as_str(),
             owner_role: layer.owner.as_str(),
-            chain: &self.base.chain(),
+            chain: self.base.chain(),
             seeded: &seeded,
         };
         let mut client = self.preparer.store.client().await?;
@@ -272,7 +272,7 @@ impl Builder<'_> {
     async fn holds_its_chain(&self, access: &Access) -> Result<bool, JobError> {
         let rows = self.preparer.engine.bookkeeping(access).await;
         let verified =
-            |rows: Vec<_>| Ok(bookkeeping::verify(&rows, &self.base.chain()).map_err(|failure| *failure)?);
+            |rows: Vec<_>| Ok(bookkeeping::verify(&rows, self.base.chain()).map_err(|failure| *failure)?);
         applied(rows.and_then(verified))
     }
 }

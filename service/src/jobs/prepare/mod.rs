@@ -12,7 +12,6 @@ mod room;
 mod run;
 mod snapshot;
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -76,11 +75,7 @@ impl Order<'_> {
     /// The migrations to replay, in the order that production will see.
     fn wanted(&self) -> Vec<MigrationFile> {
         let base = self.database.base.chain();
-        let files = self.database.head.reached(&base);
-        let order = plan::replay_order(&base, &Chain::of(&files));
-        let mut files: HashMap<String, MigrationFile> =
-            files.into_iter().map(|file| (file.migration.name.clone(), file)).collect();
-        order.migrations().iter().filter_map(|migration| files.remove(&migration.name)).collect()
+        plan::replay_order(base, self.database.head.reached(base), |file| &file.migration.name)
     }
 
     fn identity(&self, generation: i32) -> Identity {
@@ -96,8 +91,8 @@ impl Order<'_> {
 
     fn findings(&self) -> Vec<Finding> {
         let (base, head) = (self.database.base.chain(), self.database.head.chain());
-        let mut found = findings::of_chains(&base, &head, &self.database.tip);
-        found.extend(findings::behind(self.reading.comparison.behind_by, &base, &self.database.tip));
+        let mut found = findings::of_chains(base, head, &self.database.tip);
+        found.extend(findings::behind(self.reading.comparison.behind_by, base, &self.database.tip));
         let undeclared = self.reading.detected.undeclared.iter();
         found.extend(undeclared.map(|directory| Finding::UndeclaredChain { directory: directory.clone() }));
         found
@@ -323,7 +318,7 @@ struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     fn new(order: &'a Order<'a>, branch: &'a Branch, held: &'a Held, wanted: &'a Chain) -> Self {
-        Self { order, branch, held, wanted, base: order.database.base.chain() }
+        Self { order, branch, held, wanted, base: order.database.base.chain().clone() }
     }
 
     fn decide(&self, layers: &[LayerAtHand]) -> Decision {
