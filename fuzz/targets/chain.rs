@@ -107,8 +107,7 @@ fn read(tree: &Tree, directory: &str) -> Chain {
 
 fn compare(base: &Chain, head: &Chain) {
     assert_eq!(chain::differences(base, head).is_empty(), base.is_prefix_of(head), "{base:?} {head:?}");
-    let replayed = plan::replay_order(base, head);
-    let mut names: Vec<_> = replayed.migrations().to_vec();
+    let mut names = plan::replay_order(base, head.migrations().to_vec(), |migration| &migration.name);
     let mut wanted: Vec<_> = head.migrations().to_vec();
     names.sort_by(|a, b| a.name.cmp(&b.name));
     wanted.sort_by(|a, b| a.name.cmp(&b.name));

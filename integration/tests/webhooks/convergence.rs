@@ -220,6 +220,10 @@ async fn a_transferred_repository_keeps_its_branches() -> Result<()> {
     world.github.install("umbrella");
     world.github.hold_deliveries();
     world.github.transfer_repository(SHOP, "umbrella")?;
+    // It is not among those of its old installation any more.
+    let ask = "insert into jobs (kind, subject, priority) select 'sync_installation', installation_id::text, 20 from repositories";
+    world.offshoot.administrator().await?.execute(ask, &[]).await?;
+    world.offshoot.idle(LIMIT).await?;
     world.ask_for("sweep").await?;
     world.offshoot.idle(LIMIT).await?;
     world.github.release_deliveries()?;

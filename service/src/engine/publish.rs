@@ -121,7 +121,12 @@ impl Engine {
 
     /// Whether a database is there and whole: no drop of it was cut off.
     pub async fn stands(&self, database: &Ident) -> Result<bool, EngineError> {
-        Ok(self.place(database).await? != Place::Nothing && !self.is_half_dropped(database).await?)
+        let doing = format!("look for the database {database}");
+        let client = self.client(&doing).await?;
+        let sql = "select from pg_catalog.pg_database where datname = $1::text::name and datconnlimit <> -2";
+        let statement = client.prepare_cached(sql).await.map_err(EngineError::refused(doing.clone()))?;
+        let found = client.query_opt(&statement, &[&database.as_str()]).await;
+        Ok(found.map_err(EngineError::refused(doing))?.is_some())
     }
 
     /// What is under a name.

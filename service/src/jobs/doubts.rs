@@ -10,7 +10,7 @@ use crate::domain::job::Job;
 const ASKED: u32 = 4;
 /// Between the first two times; longer by as much each time after.
 const PAUSE: Duration = Duration::from_secs(2);
-/// Longer ago than this it was something else.
+/// Longer ago than this, from when it was to be asked again, it was something else.
 const LATELY: Duration = Duration::from_secs(60);
 
 /// What this process was denied lately, by the job that asked.
@@ -20,20 +20,29 @@ pub struct Doubts(Arc<Mutex<HashMap<Job, Denied>>>);
 #[derive(Debug, Clone, Copy)]
 struct Denied {
     times: u32,
-    last: Instant,
+    /// When to ask again. What asks before that, as others may ask for the same job, learns nothing new.
+    due: Instant,
 }
 
 impl Doubts {
     /// Counts that it was denied, and says after how long to ask again; none where it is to be believed.
     pub(super) fn deny(&self, job: &Job, now: Instant) -> Option<Duration> {
         let mut lately = self.lock();
-        lately.retain(|_, denied| now.duration_since(denied.last) < LATELY);
-        let times = 1 + lately.remove(job).map_or(0, |denied| denied.times);
+        lately.retain(|_, denied| now.saturating_duration_since(denied.due) < LATELY);
+        let before = lately.get(job).copied();
+        if let Some(early) = before.and_then(|denied| denied.due.checked_duration_since(now))
+            && !early.is_zero()
+        {
+            return Some(early);
+        }
+        let times = 1 + before.map_or(0, |denied| denied.times);
         if times >= ASKED {
+            lately.remove(job);
             return None;
         }
-        lately.insert(job.clone(), Denied { times, last: now });
-        Some(PAUSE * times)
+        let pause = PAUSE * times;
+        lately.insert(job.clone(), Denied { times, due: now + pause });
+        Some(pause)
     }
 
     /// GitHub answered something else.
@@ -62,9 +71,10 @@ mod tests {
         assert_eq!(deny(&other, 6), Some(2));
         doubts.end(&job);
         assert_eq!([deny(&job, 12), deny(&job, 14), deny(&job, 18)], [Some(2), Some(4), Some(6)]);
+        assert_eq!([deny(&job, 18), deny(&job, 23)], [Some(6), Some(1)], "asked early, it is as it was");
         assert_eq!(deny(&job, 24), None);
         // Believed, it is over; and what was denied long ago does not count.
         assert_eq!([deny(&job, 30), deny(&job, 32), deny(&job, 36)], [Some(2), Some(4), Some(6)]);
-        assert_eq!(deny(&job, 120), Some(2));
+        assert_eq!(deny(&job, 130), Some(2));
     }
 }

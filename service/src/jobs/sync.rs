@@ -74,13 +74,16 @@ impl Worker {
         if !self.github.is_app() {
             return Ok(());
         }
+        // Before GitHub is asked: what comes to it meanwhile is not missing from its list.
+        let client = self.store.client().await?;
+        let known = repositories::of_installation(&client, id).await?;
+        drop(client);
         let asked = self.github.is_installed(id).await;
         let seen = match self.believed(&Job::SyncInstallation(id), asked).await? {
             Some(true) => self.github.installation_repositories(id).await?,
             Some(false) | None => Vec::new(),
         };
         let mut client = self.store.client().await?;
-        let known = repositories::of_installation(&client, id).await?;
         let tx = Store::begin(&mut client).await?;
         for facts in &seen {
             repositories::upsert(&tx, facts).await?;
@@ -89,10 +92,22 @@ impl Worker {
         Store::commit(tx).await?;
         drop(client);
         let is_seen = |facts: &RepositoryFacts| seen.iter().any(|seen| seen.github_id == facts.github_id);
-        for lost in known.iter().filter(|known| !is_seen(&known.facts)) {
-            self.lose(&lost.facts).await?;
+        for missing in known.iter().filter(|known| !is_seen(&known.facts)) {
+            match self.github.repository_now(&missing.facts).await {
+                // Through another installation, as after a transfer.
+                Ok(facts) => self.meet(&facts).await?,
+                Err(GithubError::Missing { .. }) => self.lose(&missing.facts).await?,
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
+    }
+
+    async fn meet(&self, facts: &RepositoryFacts) -> Result<(), JobError> {
+        let mut client = self.store.client().await?;
+        let tx = Store::begin(&mut client).await?;
+        repositories::upsert(&tx, facts).await?;
+        Ok(Store::commit(tx).await?)
     }
 
     /// A repository that is not ours to see any more: nothing of it stays. Through another installation than the one asked it may be.
