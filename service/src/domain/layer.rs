@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::branch::BranchId;
@@ -72,7 +72,7 @@ impl SnapshotContent<'_> {
             "seed": self.seed,
             "seed_on": self.seed_on,
         });
-        LayerKey(hex::encode(Sha256::digest(content.to_string())))
+        digest(&content)
     }
 }
 
@@ -81,8 +81,9 @@ impl LayerContent<'_> {
         let mut extensions = self.extensions.to_vec();
         extensions.sort_unstable();
         extensions.dedup();
+        let steps = self.chain.migrations().iter();
         digest(&Described {
-            chain: Steps(self.chain),
+            chain: steps.map(|step| Step { checksum: &step.checksum, name: &step.name }).collect(),
             extensions: &extensions,
             format: 1,
             seed: self.seed,
@@ -94,26 +95,17 @@ impl LayerContent<'_> {
 /// A layer's content as it is hashed. The order of these fields, and of a step's, is a part of every key.
 #[derive(Serialize)]
 struct Described<'a> {
-    chain: Steps<'a>,
+    chain: Vec<Step<'a>>,
     extensions: &'a [String],
     format: u32,
     seed: Option<&'a SeedDigest>,
     server: &'a str,
 }
 
-struct Steps<'a>(&'a Chain);
-
 #[derive(Serialize)]
 struct Step<'a> {
     checksum: &'a Checksum,
     name: &'a str,
-}
-
-impl Serialize for Steps<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let steps = self.0.migrations().iter();
-        serializer.collect_seq(steps.map(|step| Step { checksum: &step.checksum, name: &step.name }))
-    }
 }
 
 fn digest(content: &impl Serialize) -> LayerKey {

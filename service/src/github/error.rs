@@ -57,6 +57,11 @@ impl GithubError {
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Missing { .. })
     }
+
+    /// Whether GitHub does not let these credentials see what was asked for, be it there or not.
+    pub fn is_denial(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Unauthorized { .. } | Self::Forbidden { .. })
+    }
 }
 
 impl From<GithubError> for SourceError {

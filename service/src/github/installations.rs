@@ -157,15 +157,12 @@ impl Github {
         }
         let seen = match self.repository_by_id(id, known.installation).await {
             Ok(seen) => seen,
-            Err(
-                error @ (GithubError::Missing { .. }
-                | GithubError::Unauthorized { .. }
-                | GithubError::Forbidden { .. }
-                | GithubError::Setting(_)),
-            ) => match Some(self.installation_of(&known.name).await?) {
-                installation if installation == known.installation => return Err(error),
-                installation => self.repository_by_id(id, installation).await?,
-            },
+            Err(error) if error.is_denial() || matches!(error, GithubError::Setting(_)) => {
+                match Some(self.installation_of(&known.name).await?) {
+                    installation if installation == known.installation => return Err(error),
+                    installation => self.repository_by_id(id, installation).await?,
+                }
+            }
             Err(error) => return Err(error),
         };
         let installation = Some(self.installation_of(&seen.name).await?);

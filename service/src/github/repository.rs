@@ -108,8 +108,8 @@ impl RepositoryClient {
             }
             let listings = steps.into_iter().map(|step| self.listing(step));
             let listings: Vec<_> = stream::iter(listings).buffer_unordered(CONCURRENCY).try_collect().await?;
-            for (step, answer) in &listings {
-                walk.absorb(step.clone(), answer.json()?).map_err(refused)?;
+            for (step, answer) in listings {
+                walk.absorb(step, answer.json()?).map_err(refused)?;
             }
         }
     }

@@ -30,10 +30,10 @@ impl Doubts {
         let mut lately = self.lock();
         lately.retain(|_, denied| now.saturating_duration_since(denied.due) < LATELY);
         let before = lately.get(job).copied();
-        if let Some(early) = before.and_then(|denied| denied.due.checked_duration_since(now))
-            && !early.is_zero()
+        if let Some(denied) = before
+            && now < denied.due
         {
-            return Some(early);
+            return Some(denied.due - now);
         }
         let times = 1 + before.map_or(0, |denied| denied.times);
         if times >= ASKED {

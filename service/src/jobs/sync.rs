@@ -16,7 +16,7 @@ impl Worker {
     /// What GitHub answered; none where it denies that there is such a thing, and is to be believed. In an outage it denies us as well.
     async fn believed<T>(&self, job: &Job, asked: Result<T, GithubError>) -> Result<Option<T>, JobError> {
         let error = match asked {
-            Err(error @ GithubError::Missing { .. }) => error,
+            Err(error) if error.is_missing() => error,
             answered => {
                 self.doubts.end(job);
                 return Ok(Some(answered?));
@@ -41,19 +41,13 @@ impl Worker {
         let Some(known) = repositories::find(&client, id).await? else { return Ok(()) };
         drop(client);
         let facts = match self.github.repository_now(&known.facts).await {
-            Err(
-                GithubError::Missing { .. }
-                | GithubError::Unauthorized { .. }
-                | GithubError::Forbidden { .. },
-            ) if known.removed => return Ok(()),
+            Err(error) if error.is_denial() && known.removed => return Ok(()),
             asked => self.believed(&Job::SyncRepository(id), asked).await?,
         };
         let Some(facts) = facts else { return self.lose(&known.facts).await };
         let open = self.github.repository(&facts.name, facts.installation).open_pulls().await?;
-        let mut client = self.store.client().await?;
-        let tx = Store::begin(&mut client).await?;
-        repositories::upsert(&tx, &facts).await?;
-        Store::commit(tx).await?;
+        self.meet(&facts).await?;
+        let client = self.store.client().await?;
         let stored = pulls::open_of(&client, id).await?;
         drop(client);
         for pull in &open {
@@ -96,7 +90,7 @@ impl Worker {
             match self.github.repository_now(&missing.facts).await {
                 // Through another installation, as after a transfer.
                 Ok(facts) => self.meet(&facts).await?,
-                Err(GithubError::Missing { .. }) => self.lose(&missing.facts).await?,
+                Err(error) if error.is_missing() => self.lose(&missing.facts).await?,
                 Err(error) => return Err(error.into()),
             }
         }

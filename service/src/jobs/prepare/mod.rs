@@ -173,7 +173,7 @@ impl Preparer<'_> {
         let chain = Chain::of(&wanted);
         let mut work = Work::new(&wanted, order.findings());
         work.ledger = ledger;
-        let planner = Planner::new(order, branch, &held, &chain);
+        let planner = Planner { order, branch, held: &held, wanted: &chain };
         let without_layers = planner.decide(&[]);
         if !is_only_a_look(&without_layers) {
             self.take_turn(branch).await?;
@@ -313,19 +313,14 @@ struct Planner<'a> {
     branch: &'a Branch,
     held: &'a Held,
     wanted: &'a Chain,
-    base: Chain,
 }
 
-impl<'a> Planner<'a> {
-    fn new(order: &'a Order<'a>, branch: &'a Branch, held: &'a Held, wanted: &'a Chain) -> Self {
-        Self { order, branch, held, wanted, base: order.database.base.chain().clone() }
-    }
-
+impl Planner<'_> {
     fn decide(&self, layers: &[LayerAtHand]) -> Decision {
         let DatabaseReading { layout, base, .. } = self.order.database;
         plan::decide(&Inputs {
             held: self.held,
-            base: &self.base,
+            base: base.chain(),
             wanted: self.wanted,
             layers,
             base_has_seed: layer::has_seed(layout, base),

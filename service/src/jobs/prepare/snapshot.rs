@@ -118,7 +118,7 @@ impl Preparer<'_> {
     ) -> Result<Option<Failure>, JobError> {
         let wanted = order.wanted();
         let chain = Chain::of(&wanted);
-        let planner = Planner::new(order, branch, &Held::Nothing, &chain);
+        let planner = Planner { order, branch, held: &Held::Nothing, wanted: &chain };
         let Decision::Build(build) = self.start_somewhere(&planner).await? else {
             unreachable!("of nothing held, a build follows")
         };
