@@ -99,13 +99,7 @@ impl Engine {
     /// A session that holds the lock of an instance's making; whoever removes the instance waits for it.
     pub(super) async fn instance_lock(&self, names: &InstanceNames) -> Result<Client, EngineError> {
         let session = self.administrator.connect().await?;
-        session
-            .execute(
-                "select pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended($1, 1))",
-                &[&names.database.as_str()],
-            )
-            .await
-            .map_err(EngineError::refused(format!("wait for the making of {}", names.database)))?;
+        lock_making(&session, names).await?;
         Ok(session)
     }
 
@@ -145,6 +139,13 @@ impl Engine {
         let missing = || EngineError::Missing { what: "database", name: database.as_str().to_owned() };
         Ok(row.ok_or_else(missing)?.get("size"))
     }
+}
+
+/// Holds the lock of an instance's making for as long as the session lasts.
+pub(super) async fn lock_making(session: &Client, names: &InstanceNames) -> Result<(), EngineError> {
+    let sql = "select pg_catalog.pg_advisory_lock(pg_catalog.hashtextextended($1, 1))";
+    let locked = session.execute(sql, &[&names.database.as_str()]).await;
+    locked.map(drop).map_err(EngineError::refused(format!("wait for the making of {}", names.database)))
 }
 
 /// The database's identity, and who may come in.

@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::ident::{Ident, Literal};
 use crate::engine::identity::ROLE_COMMENT;
-use crate::engine::instance::InstanceNames;
+use crate::engine::instance::{InstanceNames, lock_making};
 
 /// Each method clones each size this often. The median decides, so three bear one that was held up.
 const ROUNDS: usize = 3;
@@ -43,7 +43,7 @@ impl Engine {
         self.room_for(WRITTEN).await?;
         let scratch = Scratch::new()?;
         let measured = stop.run_until_cancelled(self.measure(&scratch)).await;
-        // The sessions that hold the locks are gone by now, or finish what they had begun.
+        // The session that holds the locks is gone by now, or finishes what it had begun.
         let tidied = [self.discard(&scratch.copy).await, self.discard(&scratch.filled).await];
         measured.transpose()?;
         tidied.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -52,9 +52,10 @@ impl Engine {
 
     async fn measure(&self, scratch: &Scratch) -> Result<(), EngineError> {
         let refused = || EngineError::refused("measure how databases are cloned");
-        // Held all the time: nobody sweeps away what is being measured.
+        // Held all the time by the session that makes and drops: nobody sweeps away what is being measured, and who tidies waits for
+        // the statement that was given up.
         let client = self.instance_lock(&scratch.filled).await?;
-        let _copy = self.instance_lock(&scratch.copy).await?;
+        lock_making(&client, &scratch.copy).await?;
         let filled = &scratch.filled.database;
         let create = format!("CREATE DATABASE {filled} TEMPLATE template0 CONNECTION LIMIT 0");
         client.batch_execute(&create).await.map_err(refused())?;
@@ -71,7 +72,8 @@ impl Engine {
                     match self.clone_by(&client, copy, template, method, bytes).await {
                         Ok(()) => {
                             mark(&client, copy).await.map_err(refused())?;
-                            self.drop_database(copy).await?;
+                            let drop = format!("DROP DATABASE {copy} WITH (FORCE)");
+                            client.batch_execute(&drop).await.map_err(refused())?;
                         }
                         Err(error) if super::is_refused(&error) => {
                             self.cloning.state().methods.rule_out(method);

@@ -7,7 +7,11 @@ async fn every_method_is_measured_with_databases_that_are_gone_afterwards() {
     on_each_server(async |engine| {
         let before = engine.clone_methods();
         assert!(before.methods().all(|method| before.cost(method).is_none()));
-        stop_in_the_middle(engine).await;
+        for statement in
+            ["CREATE TABLE public.filler%", "CREATE DATABASE %\\_b\" %", "DROP DATABASE %\\_b\" %"]
+        {
+            stop_at(engine, statement).await;
+        }
         let measured = engine.calibrate_clones(&CancellationToken::new()).await.unwrap();
         for method in engine.server().clone_methods() {
             let cost = measured.cost(*method).unwrap();
@@ -45,11 +49,13 @@ async fn a_clone_by_each_method_is_the_same_database() {
     .await;
 }
 
-/// Measuring that is told to stop is gone as well, and a sweep passes it by while it is there.
-async fn stop_in_the_middle(engine: &Engine) {
+/// Measuring that is told to stop during a statement is gone as well, and a sweep passes it by while it is there.
+async fn stop_at(engine: &Engine, statement: &str) {
     let stop = CancellationToken::new();
     let begun = async {
-        while scratch(engine).await.is_empty() {
+        let client = engine.client("watch").await.unwrap();
+        let seen = "select 1 from pg_catalog.pg_stat_activity where state = 'active' and query like $1";
+        while client.query(seen, &[&statement]).await.unwrap().is_empty() {
             tokio::task::yield_now().await;
         }
         for name in scratch(engine).await {
@@ -62,10 +68,9 @@ async fn stop_in_the_middle(engine: &Engine) {
     let (measured, begun) = tokio::join!(engine.calibrate_clones(&stop), begun);
     measured.unwrap();
     begun.unwrap();
-    assert_eq!(scratch(engine).await, Vec::<String>::new());
+    assert_eq!(scratch(engine).await, Vec::<String>::new(), "stopped at {statement}");
 }
 
-/// The databases of a measuring. Other tests' instances have no such ends.
 async fn scratch(engine: &Engine) -> Vec<String> {
     let databases = engine.inventory().await.unwrap().into_iter().map(|database| database.name);
     databases.filter(|name| name.ends_with("_a") || name.ends_with("_b")).collect()
