@@ -22,6 +22,7 @@ pub struct AppliedMigration {
     #[schema(value_type = String)]
     pub checksum: Checksum,
     /// Absent where it came with a layer and was not run for this branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<f64>,
 }
 

@@ -1,10 +1,12 @@
 //! Takes up a pull request's new deliveries: they are told in order, and what is stored converges to what GitHub means.
 
 use chrono::{DateTime, Utc};
+use deadpool_postgres::Transaction;
 use serde_json::json;
 
 use super::{JobError, Worker};
 use crate::domain::audit::{Action, Actor, Entry};
+use crate::domain::branch::Branch;
 use crate::domain::ids::{Oid, PullId};
 use crate::domain::pull::{self, APPROVAL_LABEL, Absorbed, PullAction, PullRequest, Word};
 use crate::domain::repository::RepositoryFacts;
@@ -12,7 +14,8 @@ use crate::domain::state::BranchState;
 use crate::github::Permission;
 use crate::store::deliveries::Delivery;
 use crate::store::pulls::{Approval, StoredPull};
-use crate::store::{Store, audit, branches, deliveries, pulls, reports, repositories};
+use crate::store::repositories::Repository;
+use crate::store::{Store, StoreError, audit, branches, deliveries, pulls, reports, repositories};
 use crate::telemetry::traces;
 use crate::webhook::payload::{self, Told};
 
@@ -39,6 +42,16 @@ pub(super) struct Heard {
     pub news: bool,
 }
 
+/// What is stored of a pull request once its new deliveries are taken up.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub repository: Option<Repository>,
+    pub pull: Option<StoredPull>,
+    pub branches: Vec<Branch>,
+    /// None where there were none.
+    pub heard: Option<Heard>,
+}
+
 impl News {
     fn is_none(&self) -> bool {
         let Self { repository: _, pull, wanted_anew, rerequested, touched, approval } = self;
@@ -47,11 +60,19 @@ impl News {
 }
 
 impl Worker {
-    /// Stores what the deliveries tell; none where there are none.
-    pub(super) async fn absorb(&self, id: PullId) -> Result<Option<Heard>, JobError> {
+    /// Stores what the deliveries tell. What does not depend on one another is asked and said together: whoever opened the pull request waits for
+    /// each round trip.
+    pub(super) async fn absorb(&self, id: PullId) -> Result<Known, JobError> {
         let client = self.store.client().await?;
-        let (new, before) = tokio::try_join!(deliveries::unabsorbed(&client, id), pulls::find(&client, id))?;
-        let Some(first) = new.first() else { return Ok(None) };
+        let (new, before, known) = tokio::try_join!(
+            deliveries::unabsorbed(&client, id),
+            pulls::find(&client, id),
+            repositories::find(&client, id.repository)
+        )?;
+        let Some(first) = new.first() else {
+            let branches = branches::of_pull(&client, id).await?;
+            return Ok(Known { repository: known, pull: before, branches, heard: None });
+        };
         let first_at = first.received_at;
         for delivery in &new {
             if let Some(trace) = &delivery.trace {
@@ -64,21 +85,22 @@ impl Worker {
         let ids: Vec<String> = new.iter().map(|delivery| delivery.id.clone()).collect();
         let mut client = self.store.client().await?;
         let tx = Store::begin(&mut client).await?;
-        if let Some(facts) = &news.repository {
-            repositories::upsert(&tx, facts).await?;
+        if let Some(told) = &news.repository
+            && !known.is_some_and(|known| known.is_known_as(told))
+        {
+            repositories::upsert(&tx, told).await?;
         }
-        if let Some(pull) = &news.pull {
-            pulls::save(&tx, pull).await?;
-        }
-        if news.wanted_anew && (news.pull.is_some() || before.is_some()) {
-            pulls::want_anew(&tx, id).await?;
-        }
-        if let Some(approval) = &news.approval {
-            pulls::approve(&tx, id, approval).await?;
-            audit::record(&tx, &approved(id, &news, approval)).await?;
-        }
+        let outcome = if news.pull.is_some() { "changed what is known" } else { "told nothing new" };
+        // GitHub may have been asked since: whatever else was stored meanwhile counts.
+        let (repository, pull, mut branches, ()) = tokio::try_join!(
+            repositories::find(&tx, id.repository),
+            save(&tx, id, &news),
+            branches::of_pull(&tx, id),
+            deliveries::absorb(&tx, &ids, outcome)
+        )?;
         if news.rerequested {
             retry(&tx, id).await?;
+            branches = branches::of_pull(&tx, id).await?;
         }
         if !news.touched.is_empty()
             && let Some(comment) = reports::find_comment(&tx, id).await?
@@ -86,10 +108,9 @@ impl Worker {
         {
             reports::forget_comment(&tx, id).await?;
         }
-        let outcome = if news.pull.is_some() { "changed what is known" } else { "told nothing new" };
-        deliveries::absorb(&tx, &ids, outcome).await?;
         Store::commit(tx).await?;
-        Ok(Some(Heard { first_at, news: !news.is_none() }))
+        let heard = Some(Heard { first_at, news: !news.is_none() });
+        Ok(Known { repository, pull, branches, heard })
     }
 
     async fn read_news(
@@ -220,6 +241,25 @@ impl Worker {
     }
 }
 
+/// Stores what is told of a pull request itself; as it is stored then.
+async fn save(tx: &Transaction<'_>, id: PullId, news: &News) -> Result<Option<StoredPull>, StoreError> {
+    let stored = match &news.pull {
+        Some(pull) => Some(pulls::save(tx, pull).await?),
+        None => pulls::find(tx, id).await?,
+    };
+    if news.wanted_anew && stored.is_some() {
+        pulls::want_anew(tx, id).await?;
+    }
+    if let Some(approval) = &news.approval {
+        pulls::approve(tx, id, approval).await?;
+        audit::record(tx, &approved(id, news, approval)).await?;
+    }
+    match news.wanted_anew || news.approval.is_some() {
+        true => pulls::find(tx, id).await,
+        false => Ok(stored),
+    }
+}
+
 fn approved(id: PullId, news: &News, approval: &Approval) -> Entry {
     let repository =
         news.repository.as_ref().map_or_else(|| id.repository.to_string(), |facts| facts.name.to_string());
@@ -229,7 +269,7 @@ fn approved(id: PullId, news: &News, approval: &Approval) -> Entry {
 }
 
 /// A check that is asked for again starts over: what failed is rebuilt, and GitHub is told whatever comes of it.
-async fn retry(tx: &deadpool_postgres::Transaction<'_>, id: PullId) -> Result<(), JobError> {
+async fn retry(tx: &Transaction<'_>, id: PullId) -> Result<(), JobError> {
     for branch in branches::of_pull(tx, id).await? {
         if matches!(branch.state, BranchState::Failed | BranchState::Errored) {
             branches::request_reset(tx, branch.id).await?;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
+use super::absorb::Known;
 use super::prepare::{Clock, Order, Preparer};
 use super::reading::{DatabaseReading, ReadError, Reader, Reading};
 use super::turns::Turn;
@@ -19,13 +20,13 @@ use crate::domain::report::Notice;
 use crate::domain::state::BranchState;
 use crate::queue::Claim;
 use crate::source::SourceError;
-use crate::store::Store;
 use crate::store::branches::{self, Change, NewBranch};
 use crate::store::deliveries;
 use crate::store::jobs::{self, Lease};
 use crate::store::pulls::{self, StoredPull};
 use crate::store::reports;
-use crate::store::repositories::{self, Repository};
+use crate::store::repositories::Repository;
+use crate::store::{Store, StoreError};
 
 /// How often a job asks whether something newer came while it works.
 const SUPERSEDED_POLL: Duration = Duration::from_millis(250);
@@ -51,23 +52,31 @@ impl Worker {
     pub(super) async fn reconcile_pull(&self, id: PullId, claim: &Claim) -> Result<(), JobError> {
         let turn = self.turns.take().await;
         let began_at = Utc::now();
-        let told = self.absorb(id).await?;
+        let Known { repository, pull, branches, heard: told } = self.absorb(id).await?;
         let asked_at = told.map_or(claim.created_at, |told| told.first_at);
         let queued = (began_at - asked_at).to_std().unwrap_or_default();
-        let (repository, stored) = self.pull_at_hand(id).await?;
-        let client = self.store.client().await?;
-        let report = Job::ReportPull(id);
-        let report = jobs::enqueue_after(&client, &report, PATIENCE);
-        let ((), branches) = tokio::try_join!(report, branches::of_pull(&client, id))?;
-        drop(client);
+        let stored = match pull {
+            Some(stored) => stored,
+            None => {
+                // No webhook told of it.
+                let told = self.ask(id, None).await?;
+                pulls::save(&self.store.client().await?, &told).await?
+            }
+        };
+        let missing = || JobError::Retry(anyhow::anyhow!("the repository of {id} is not known"));
+        let repository = repository.ok_or_else(missing)?;
 
         let stop = CancellationToken::new();
         let call = Call { asked_at, queued, lease: claim.lease, stop: &stop, turn: &turn };
         let work = self.converge(&repository, &stored, branches, &call);
-        let done = tokio::select! {
-            done = work => done,
-            never = self.watch(id, &stop) => match never {},
+        let work = async {
+            tokio::select! {
+                done = work => done,
+                never = self.watch(id, &stop) => match never {},
+            }
         };
+        let (told_of, done) = tokio::join!(self.report_after(id, PATIENCE), work);
+        told_of?;
         if matches!(done, Err(JobError::Superseded)) {
             tracing::info!(repository = %repository.facts.name, pull = id.number, "superseded by a newer delivery");
             return Ok(());
@@ -84,21 +93,10 @@ impl Worker {
         Ok(())
     }
 
-    /// The pull request and its repository; one that no webhook told of is asked for.
-    async fn pull_at_hand(&self, id: PullId) -> Result<(Repository, StoredPull), JobError> {
+    /// Has the pull request reported on, however far the work on it is by then.
+    async fn report_after(&self, id: PullId, delay: Duration) -> Result<(), StoreError> {
         let client = self.store.client().await?;
-        let missing = |what: &str| JobError::Retry(anyhow::anyhow!("{what} of {id} is not known"));
-        let both = tokio::try_join!(repositories::find(&client, id.repository), pulls::find(&client, id))?;
-        let (repository, mut stored) = both;
-        drop(client);
-        if stored.is_none() {
-            let pull = self.ask(id, None).await?;
-            let client = self.store.client().await?;
-            pulls::save(&client, &pull).await?;
-            stored = pulls::find(&client, id).await?;
-        }
-        let repository = repository.ok_or_else(|| missing("the repository"))?;
-        Ok((repository, stored.ok_or_else(|| missing("the pull request"))?))
+        jobs::enqueue_after(&client, &Job::ReportPull(id), delay).await
     }
 
     /// Cancels the work once a newer delivery for the pull request has come: its job takes over. What cannot be asked now is asked again.

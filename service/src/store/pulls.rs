@@ -87,10 +87,10 @@ impl StoredPull {
 }
 
 /// Stores GitHub's description; the approval and the notice stay. With another head, databases that somebody removed are wanted anew.
-pub async fn save(client: &impl GenericClient, pull: &PullRequest) -> Result<(), StoreError> {
+pub async fn save(client: &impl GenericClient, pull: &PullRequest) -> Result<StoredPull, StoreError> {
     query(
         "store a pull request",
-        "insert into pull_requests (repository, number, open, merged, draft, title, author, head_sha, head_ref,
+        concat!("insert into pull_requests (repository, number, open, merged, draft, title, author, head_sha, head_ref,
              head_repository, from_fork, base_ref, base_sha, github_updated_at, head_since)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)
          on conflict (repository, number) do update set
@@ -109,9 +109,10 @@ pub async fn save(client: &impl GenericClient, pull: &PullRequest) -> Result<(),
              from_fork = excluded.from_fork,
              base_ref = excluded.base_ref,
              base_sha = excluded.base_sha,
-             github_updated_at = excluded.github_updated_at",
+             github_updated_at = excluded.github_updated_at
+         returning ", columns!()),
     )
-    .execute(
+    .one(
         client,
         &[
             &pull.id.repository,
@@ -130,8 +131,7 @@ pub async fn save(client: &impl GenericClient, pull: &PullRequest) -> Result<(),
             &pull.updated_at,
         ],
     )
-    .await?;
-    Ok(())
+    .await
 }
 
 pub async fn find(client: &impl GenericClient, id: PullId) -> Result<Option<StoredPull>, StoreError> {

@@ -26,6 +26,17 @@ pub struct Repository {
     pub removed: bool,
 }
 
+impl Repository {
+    /// Whether a description, which may leave out the installation and the default branch, says nothing new.
+    pub fn is_known_as(&self, told: &RepositoryFacts) -> bool {
+        let RepositoryFacts { github_id, name, installation, default_branch } = &self.facts;
+        !self.removed
+            && (github_id, name) == (&told.github_id, &told.name)
+            && (told.installation.is_none() || *installation == told.installation)
+            && (told.default_branch.is_empty() || *default_branch == told.default_branch)
+    }
+}
+
 impl FromRow for Repository {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
         let name = RepositoryName::new(get(row, "owner")?, get(row, "name")?)

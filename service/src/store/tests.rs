@@ -20,6 +20,7 @@ use crate::domain::job::{Job, Lane};
 use crate::domain::layer::LayerKey;
 use crate::domain::pull::Wanted;
 use crate::domain::report::Notice;
+use crate::domain::repository::RepositoryFacts;
 use crate::domain::token::{Reach, Scope};
 
 const SHOP: &str = "acme/shop";
@@ -88,6 +89,12 @@ async fn a_repository_keeps_its_number_through_renames() {
     (cut_short.installation, cut_short.default_branch) = (None, String::new());
     let renamed = repositories::upsert(&client, &cut_short).await.unwrap();
     assert_eq!(renamed.facts, facts(7, "acme/Store"), "what was not said stays");
+    assert!(renamed.is_known_as(&cut_short) && renamed.is_known_as(&facts(7, "acme/Store")));
+    let elsewhere = RepositoryFacts { installation: Some(6), ..cut_short.clone() };
+    let onto_another = RepositoryFacts { default_branch: "next".to_owned(), ..cut_short };
+    for news in [facts(7, SHOP), elsewhere, onto_another] {
+        assert!(!renamed.is_known_as(&news), "{news:?}");
+    }
 
     // Another repository takes the name that became free, then the first comes back to it unheard.
     repositories::upsert(&client, &facts(8, SHOP)).await.unwrap();
@@ -99,7 +106,8 @@ async fn a_repository_keeps_its_number_through_renames() {
     assert!(!removed(6).await, "it is reached through another");
     assert!(removed(5).await);
     assert!(!removed(5).await);
-    assert!(named(SHOP).await.unwrap().removed);
+    let gone = named(SHOP).await.unwrap();
+    assert!(gone.removed && !gone.is_known_as(&facts(8, SHOP)));
     repositories::upsert(&client, &facts(9, SHOP)).await.unwrap();
     assert_eq!(
         named(SHOP).await.unwrap().facts.github_id,
