@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::error::EngineError;
 use super::identity::ROLE_COMMENT;
+use super::inventory::measure;
 use super::{Engine, Limits};
 
 /// How far a session may be beyond what its own settings allow, so that the server's own timeouts, which say more, come first.
@@ -69,8 +70,8 @@ impl Engine {
         let bytes = i64::from(limits.size_megabytes) * 1024 * 1024;
         let client = self.client(doing).await?;
         let statement = client.prepare_cached(BEYOND).await.map_err(EngineError::refused(doing))?;
-        let rows = client
-            .query(&statement, &[&ROLE_COMMENT, &idle, &busy, &bytes, &i64::from(self.connections)])
+        let connections = i64::from(self.connections);
+        let rows = measure(&client, &statement, &[&ROLE_COMMENT, &idle, &busy, &bytes, &connections])
             .await
             .map_err(EngineError::refused(doing))?;
         Ok(rows

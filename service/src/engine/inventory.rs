@@ -1,8 +1,16 @@
 //! What Offshoot has on the branch server, for sweeps and figures.
 
+use deadpool_postgres::Object;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, Row, ToStatement};
+
 use super::Engine;
 use super::error::EngineError;
 use super::identity::{Identity, is_ours};
+
+/// How often databases are measured anew because one of them was dropped meanwhile.
+const TRIES: usize = 20;
 
 /// A database that Offshoot made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,9 +34,9 @@ impl Engine {
     pub async fn inventory(&self) -> Result<Vec<DatabaseRecord>, EngineError> {
         let doing = "list the databases of the branch server";
         let client = self.client(doing).await?;
-        let rows = client
-            .query(
-                "select d.datname::text as name, pg_catalog.shobj_description(d.oid, 'pg_database') as comment,
+        let rows = measure(
+            &client,
+            "select d.datname::text as name, pg_catalog.shobj_description(d.oid, 'pg_database') as comment,
                         d.datistemplate as template, d.datconnlimit = -2 as half_dropped,
                         coalesce(pg_catalog.pg_database_size(d.oid), 0) as size,
                         (select count(*) from pg_catalog.pg_stat_activity a
@@ -38,10 +46,10 @@ impl Engine {
                  where d.datname <> all($1) and (d.datname like 'offshoot\\_%'
                     or pg_catalog.shobj_description(d.oid, 'pg_database') like '{%\"offshoot\"%')
                  order by d.datname",
-                &[&self.reserved],
-            )
-            .await
-            .map_err(EngineError::refused(doing))?;
+            &[&self.reserved],
+        )
+        .await
+        .map_err(EngineError::refused(doing))?;
         let ours = rows.iter().filter(|row| is_ours(row.get("name"), row.get("comment")));
         Ok(ours
             .map(|row| DatabaseRecord {
@@ -70,5 +78,21 @@ impl Engine {
             .map_err(EngineError::refused(doing))?;
         let ours = rows.iter().filter(|row| is_ours(row.get("name"), row.get("comment")));
         Ok(ours.map(|row| row.get("name")).collect())
+    }
+}
+
+/// Runs a query that measures databases, again where one of them is dropped meanwhile: since PostgreSQL 18 its size is an error and not null.
+pub(super) async fn measure(
+    client: &Object,
+    query: &(impl ToStatement + ?Sized + Sync),
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, Error> {
+    let mut tries_left = TRIES;
+    loop {
+        tries_left -= 1;
+        match client.query(query, parameters).await {
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_OBJECT) && tries_left > 0 => {}
+            outcome => return outcome,
+        }
     }
 }

@@ -70,8 +70,10 @@ impl Worker {
             repositories::find(&client, id.repository)
         )?;
         let Some(first) = new.first() else {
+            // Whoever removes the branches says so of both at once: asked in this order, branches that go are not wanted.
             let branches = branches::of_pull(&client, id).await?;
-            return Ok(Known { repository: known, pull: before, branches, heard: None });
+            let pull = pulls::find(&client, id).await?;
+            return Ok(Known { repository: known, pull, branches, heard: None });
         };
         let first_at = first.received_at;
         for delivery in &new {
@@ -92,15 +94,16 @@ impl Worker {
         }
         let outcome = if news.pull.is_some() { "changed what is known" } else { "told nothing new" };
         // GitHub may have been asked since: whatever else was stored meanwhile counts.
-        let (repository, pull, mut branches, ()) = tokio::try_join!(
-            repositories::find(&tx, id.repository),
-            save(&tx, id, &news),
+        let (mut branches, mut pull, repository, ()) = tokio::try_join!(biased;
             branches::of_pull(&tx, id),
+            save(&tx, id, &news),
+            repositories::find(&tx, id.repository),
             deliveries::absorb(&tx, &ids, outcome)
         )?;
         if news.rerequested {
             retry(&tx, id).await?;
             branches = branches::of_pull(&tx, id).await?;
+            pull = pulls::find(&tx, id).await?;
         }
         if !news.touched.is_empty()
             && let Some(comment) = reports::find_comment(&tx, id).await?

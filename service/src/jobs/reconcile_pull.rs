@@ -76,7 +76,10 @@ impl Worker {
             }
         };
         let (told_of, done) = tokio::join!(self.report_after(id, PATIENCE), work);
-        told_of?;
+        if let Err(error) = told_of {
+            // It is reported on below in any case, or by the job that supersedes this one.
+            tracing::warn!(repository = %repository.facts.name, pull = id.number, %error, "a report on the work could not be asked for");
+        }
         if matches!(done, Err(JobError::Superseded)) {
             tracing::info!(repository = %repository.facts.name, pull = id.number, "superseded by a newer delivery");
             return Ok(());

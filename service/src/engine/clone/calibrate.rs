@@ -53,7 +53,7 @@ impl Engine {
     async fn measure(&self, scratch: &Scratch) -> Result<(), EngineError> {
         let refused = || EngineError::refused("measure how databases are cloned");
         // Held all the time by the session that makes and drops: nobody sweeps away what is being measured, and who tidies waits for
-        // the statement that was given up.
+        // the statement that was given up. Filling, in a session of its own, is ended by the drop.
         let client = self.instance_lock(&scratch.filled).await?;
         lock_making(&client, &scratch.copy).await?;
         let filled = &scratch.filled.database;

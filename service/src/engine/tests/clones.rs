@@ -12,11 +12,11 @@ async fn every_method_is_measured_with_databases_that_are_gone_afterwards() {
         assert!(before.methods().all(|method| before.cost(method).is_none()));
         for statement in [FILLING, "CREATE DATABASE %\\_b\" %", "DROP DATABASE %\\_b\" %"] {
             // One that is over too soon to be seen comes again.
+            let mut seen = false;
             for _ in 0..10 {
-                if stop_at(engine, statement).await {
-                    break;
-                }
+                seen = seen || stop_at(engine, statement).await;
             }
+            assert!(seen, "{statement} was never seen");
         }
         let measured = engine.calibrate_clones(&CancellationToken::new()).await.unwrap();
         for method in engine.server().clone_methods() {
@@ -81,7 +81,8 @@ async fn stop_at(engine: &Engine, statement: &str) -> bool {
         stop.cancel();
         true
     };
-    let (measured, seen) = tokio::join!(measuring, watching);
+    let both = async { tokio::join!(measuring, watching) };
+    let (measured, seen) = tokio::time::timeout(Duration::from_secs(120), both).await.unwrap();
     measured.unwrap();
     assert_eq!(scratch(engine).await, Vec::<String>::new(), "stopped at {statement}");
     seen

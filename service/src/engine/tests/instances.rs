@@ -1,4 +1,5 @@
 use super::*;
+use crate::engine::inventory::measure;
 
 #[tokio::test]
 async fn a_branch_reaches_nothing_outside_its_own_database() {
@@ -196,6 +197,30 @@ async fn names_and_texts_are_quoted_as_the_server_quotes_them() {
                 assert_eq!((row.columns()[0].name(), row.get(0)), (text, Some(text)), "{setting}");
             }
         }
+    })
+    .await;
+}
+
+/// A database may be dropped between being listed and being measured: PostgreSQL 18 fails the whole query then.
+#[tokio::test]
+async fn a_database_that_goes_while_it_is_measured_is_passed_by() {
+    on_each_server(async |engine| {
+        let client = engine.client("set a test up").await.unwrap();
+        match client.query("select pg_catalog.pg_database_size(4000000000::oid) as size", &[]).await {
+            Ok(rows) => assert_eq!(rows[0].get::<_, Option<i64>>("size"), None),
+            Err(error) => assert_eq!(code(&error), "42704"),
+        }
+        let goes_twice = "
+            create temp sequence asked;
+            create function pg_temp.size() returns bigint language plpgsql as $$ begin
+                if nextval('asked') < 3 then raise undefined_object; end if;
+                return 7;
+            end $$";
+        client.batch_execute(goes_twice).await.unwrap();
+        let rows = measure(&client, "select pg_temp.size() as size", &[]).await.unwrap();
+        assert_eq!(rows[0].get::<_, i64>("size"), 7);
+        let error = measure(&client, "select nobody from pg_catalog.pg_database", &[]).await.unwrap_err();
+        assert_eq!(code(&error), "42703", "another error is one");
     })
     .await;
 }
