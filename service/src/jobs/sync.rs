@@ -118,18 +118,22 @@ impl Worker {
 
     async fn take_up(&self, pull: &PullRequest) -> Result<(), JobError> {
         let id: PullId = pull.id;
-        let client = self.store.client().await?;
-        let stored = pulls::find(&client, id).await?.map(|stored| stored.pull);
-        drop(client);
-        // The list was read a while ago: a delivery may have told something newer since.
-        let pull = match pull::absorb(stored.as_ref(), &PullAction::Described, pull.clone()) {
-            Absorbed::Changed(pull) => *pull,
-            Absorbed::Stale => return Ok(()),
-            Absorbed::Unclear => self.ask(id, None).await?,
-        };
-        let client = self.store.client().await?;
-        pulls::save(&client, &pull).await?;
-        jobs::enqueue(&client, &Job::ReconcilePull(id)).await?;
-        Ok(())
+        loop {
+            let client = self.store.client().await?;
+            let stored = pulls::find(&client, id).await?.map(|stored| stored.pull);
+            drop(client);
+            // The list was read a while ago: a delivery may have told something newer since.
+            let pull = match pull::absorb(stored.as_ref(), &PullAction::Described, pull.clone()) {
+                Absorbed::Changed(pull) => *pull,
+                Absorbed::Stale => return Ok(()),
+                Absorbed::Unclear => self.ask(id, None).await?,
+            };
+            let client = self.store.client().await?;
+            // Or it does so just now, and then this is looked at again beside that.
+            if pulls::save_over(&client, &pull, stored.as_ref()).await? {
+                jobs::enqueue(&client, &Job::ReconcilePull(id)).await?;
+                return Ok(());
+            }
+        }
     }
 }

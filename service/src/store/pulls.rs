@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
-use tokio_postgres::types::Json;
+use tokio_postgres::types::{Json, ToSql};
 
 use super::StoreError;
 use super::query::{FromRow, get, json_optional, parsed, parsed_optional, query};
@@ -86,11 +86,11 @@ impl StoredPull {
     }
 }
 
-/// Stores GitHub's description; the approval and the notice stay. With another head, databases that somebody removed are wanted anew.
-pub async fn save(client: &impl GenericClient, pull: &PullRequest) -> Result<StoredPull, StoreError> {
-    query(
-        "store a pull request",
-        concat!("insert into pull_requests (repository, number, open, merged, draft, title, author, head_sha, head_ref,
+/// Storing a description, where what is stored already is as the guard wants it.
+macro_rules! save {
+    ($guard:literal) => {
+        concat!(
+            "insert into pull_requests (repository, number, open, merged, draft, title, author, head_sha, head_ref,
              head_repository, from_fork, base_ref, base_sha, github_updated_at, head_since)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)
          on conflict (repository, number) do update set
@@ -109,12 +109,56 @@ pub async fn save(client: &impl GenericClient, pull: &PullRequest) -> Result<Sto
              from_fork = excluded.from_fork,
              base_ref = excluded.base_ref,
              base_sha = excluded.base_sha,
-             github_updated_at = excluded.github_updated_at
-         returning ", columns!()),
-    )
-    .one(
-        client,
-        &[
+             github_updated_at = excluded.github_updated_at ",
+            $guard,
+            " returning ",
+            columns!()
+        )
+    };
+}
+
+/// Stores GitHub's description; the approval and the notice stay. With another head, databases that somebody removed are wanted anew.
+pub async fn save(client: &impl GenericClient, pull: &PullRequest) -> Result<StoredPull, StoreError> {
+    query("store a pull request", save!("")).one(client, &Texts::of(pull).parameters(pull)).await
+}
+
+/// The same, unless somebody has stored another description since this one was seen, or any since there was none. Whether it was stored.
+pub async fn save_over(
+    client: &impl GenericClient,
+    pull: &PullRequest,
+    seen: Option<&PullRequest>,
+) -> Result<bool, StoreError> {
+    let statement = query(
+        "store a pull request that was listed",
+        save!(
+            "where (pull_requests.github_updated_at, pull_requests.open, pull_requests.head_sha)
+                 = ($15::timestamptz, $16::boolean, $17::text)"
+        ),
+    );
+    let (seen_at, seen_open) = (seen.map(|seen| seen.updated_at), seen.map(|seen| seen.open));
+    let seen_sha = seen.map(|seen| seen.head_sha.as_str());
+    let texts = Texts::of(pull);
+    let mut parameters = texts.parameters(pull).to_vec();
+    parameters.extend([&seen_at as &(dyn ToSql + Sync), &seen_open, &seen_sha]);
+    let stored: Option<StoredPull> = statement.optional(client, &parameters).await?;
+    Ok(stored.is_some())
+}
+
+/// What of a pull request is stored as text.
+struct Texts<'p> {
+    head_sha: &'p str,
+    head_repository: Option<String>,
+    base_sha: &'p str,
+}
+
+impl<'p> Texts<'p> {
+    fn of(pull: &'p PullRequest) -> Self {
+        let head_repository = pull.head_repository.as_ref().map(ToString::to_string);
+        Self { head_sha: pull.head_sha.as_str(), head_repository, base_sha: pull.base_sha.as_str() }
+    }
+
+    fn parameters<'a>(&'a self, pull: &'a PullRequest) -> [&'a (dyn ToSql + Sync); 14] {
+        [
             &pull.id.repository,
             &pull.id.number,
             &pull.open,
@@ -122,16 +166,15 @@ pub async fn save(client: &impl GenericClient, pull: &PullRequest) -> Result<Sto
             &pull.draft,
             &pull.title,
             &pull.author,
-            &pull.head_sha.as_str(),
+            &self.head_sha,
             &pull.head_ref,
-            &pull.head_repository.as_ref().map(ToString::to_string),
+            &self.head_repository,
             &pull.from_fork,
             &pull.base_ref,
-            &pull.base_sha.as_str(),
+            &self.base_sha,
             &pull.updated_at,
-        ],
-    )
-    .await
+        ]
+    }
 }
 
 pub async fn find(client: &impl GenericClient, id: PullId) -> Result<Option<StoredPull>, StoreError> {

@@ -18,7 +18,7 @@ use crate::domain::content::Content;
 use crate::domain::ids::DatabaseLabel;
 use crate::domain::job::{Job, Lane};
 use crate::domain::layer::LayerKey;
-use crate::domain::pull::Wanted;
+use crate::domain::pull::{PullRequest, Wanted};
 use crate::domain::report::Notice;
 use crate::domain::repository::RepositoryFacts;
 use crate::domain::token::{Reach, Scope};
@@ -78,6 +78,30 @@ async fn a_session_that_is_killed_is_transient_and_replaced() {
     };
     let found = tokio::time::timeout(Duration::from_secs(10), replaced).await.unwrap();
     assert_eq!(found, []);
+}
+
+#[tokio::test]
+async fn what_was_listed_goes_over_nothing_that_was_told_since() {
+    let test = TestStore::new().await;
+    let client = test.store.client().await.unwrap();
+    repositories::upsert(&client, &facts(7, SHOP)).await.unwrap();
+    let listed = pull(7, 42);
+    let closed = PullRequest { open: false, ..listed.clone() };
+    let stored = async || pulls::find(&client, listed.id).await.unwrap().unwrap().pull;
+    // Both looked before there was one, and the delivery came first.
+    pulls::save(&client, &closed).await.unwrap();
+    assert!(!pulls::save_over(&client, &listed, None).await.unwrap());
+    assert_eq!(stored().await, closed);
+    assert!(!pulls::save_over(&client, &listed, Some(&listed)).await.unwrap());
+    assert_eq!(stored().await, closed);
+    assert!(pulls::save_over(&client, &listed, Some(&closed)).await.unwrap());
+    assert_eq!(stored().await, listed);
+    let pushed = PullRequest { head_sha: oid('c'), ..listed.clone() };
+    pulls::save(&client, &pushed).await.unwrap();
+    assert!(!pulls::save_over(&client, &closed, Some(&listed)).await.unwrap());
+    assert_eq!(stored().await, pushed);
+    let unheard_of = pull(7, 43);
+    assert!(pulls::save_over(&client, &unheard_of, None).await.unwrap());
 }
 
 #[tokio::test]
