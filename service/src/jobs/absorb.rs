@@ -93,7 +93,7 @@ impl Worker {
             repositories::upsert(&tx, told).await?;
         }
         let outcome = if news.pull.is_some() { "changed what is known" } else { "told nothing new" };
-        // GitHub may have been asked since: whatever else was stored meanwhile counts.
+        // GitHub may have been asked since: whatever else was stored meanwhile counts, and branches are asked for first, as above.
         let (mut branches, mut pull, repository, ()) = tokio::try_join!(biased;
             branches::of_pull(&tx, id),
             save(&tx, id, &news),

@@ -88,6 +88,7 @@ async fn stop_at(engine: &Engine, statement: &str) -> bool {
     seen
 }
 
+/// The databases of a measuring. Other tests' instances have no such ends.
 async fn scratch(engine: &Engine) -> Vec<String> {
     let databases = engine.inventory().await.unwrap().into_iter().map(|database| database.name);
     databases.filter(|name| name.ends_with("_a") || name.ends_with("_b")).collect()

@@ -154,7 +154,8 @@ pub(super) async fn create(
     drop(client);
     if stored.is_none() {
         let told = described(&app, &facts, path.number).await?;
-        pulls::save(&app.store.client().await?, &told).await?;
+        // Or a webhook told of it meanwhile.
+        pulls::save_over(&app.store.client().await?, &told, None).await?;
     }
     let mut client = app.store.client().await?;
     let tx = Store::begin(&mut client).await?;
