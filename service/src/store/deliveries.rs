@@ -1,5 +1,7 @@
 //! Received webhooks: stored before they are answered, absorbed by the job that takes them up.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use deadpool_postgres::{GenericClient, Transaction};
 use tokio_postgres::Row;
@@ -70,58 +72,89 @@ impl FromRow for Delivery {
     }
 }
 
-impl FromRow for Receipt {
+/// A delivery that came, and the job that it asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'a> {
+    pub delivery: NewDelivery<'a>,
+    pub job: Option<&'a Job>,
+}
+
+struct Stored {
+    id: String,
+}
+
+impl FromRow for Stored {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
-        Ok(if get(row, "stored")? { Self::Stored } else { Self::Repeated })
+        Ok(Self { id: get(row, "id")? })
     }
 }
 
-/// Stores a delivery and enqueues its job: one statement, so both or neither, and durable when it returns.
+/// Stores deliveries in the order in which they came, and enqueues their jobs: one statement, so all or none, and durable when it returns.
 /// A delivery that is known already changes nothing.
 ///
-/// A job that waits already is not written to, but its row is locked until this is committed: whoever claims it sees this delivery, and passes the row by
+/// A job that waits already is not written to, but its row is locked until this is committed: whoever claims it sees these deliveries, and passes the row by
 /// meanwhile, so workers are to be woken afterwards in any case.
 ///
-/// Nothing is announced: commits that announce something wait for one another, each for the other's disk. Whoever received it wakes its own
+/// Nothing is announced: commits that announce something wait for one another, each for the other's disk. Whoever received them wakes its own
 /// workers, and other replicas look at the queue by themselves.
 pub async fn receive(
     client: &impl GenericClient,
-    delivery: &NewDelivery<'_>,
-    job: Option<&Job>,
-) -> Result<Receipt, StoreError> {
-    let (kind, subject) = (job.map(Job::kind), job.map(Job::subject));
-    query(
-        "store a delivery",
-        "with stored as (
+    arrivals: &[Arrival<'_>],
+) -> Result<Vec<Receipt>, StoreError> {
+    let of = |field: for<'a> fn(&NewDelivery<'a>) -> Option<&'a str>| {
+        arrivals.iter().map(|arrival| field(&arrival.delivery)).collect::<Vec<_>>()
+    };
+    let payloads: Vec<&[u8]> = arrivals.iter().map(|arrival| arrival.delivery.payload).collect();
+    let kinds: Vec<_> = arrivals.iter().map(|arrival| arrival.job.map(Job::kind)).collect();
+    let subjects: Vec<_> = arrivals.iter().map(|arrival| arrival.job.map(Job::subject)).collect();
+    let priorities: Vec<i16> = arrivals.iter().map(|arrival| arrival.job.map_or(0, Job::priority)).collect();
+    let stored: Vec<Stored> = query(
+        "store deliveries",
+        // Jobs in an order that is everybody's: who locks them in another would wait for ever.
+        "with arrived as (
+             select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::text[],
+                 $9::text[], $10::text[], $11::smallint[])
+             with ordinality as arrived (id, event, action, subject, repository, payload, outcome, trace, job, job_subject, priority, place)
+         ), stored as (
              insert into deliveries (id, event, action, subject, repository, payload, outcome, absorbed_at, trace)
-             values ($1, $2, $3, $4, $5, $6, $7, case when $4::text is null then now() end, $11)
+             select id, event, action, subject, repository, payload, outcome, case when subject is null then now() end, trace
+             from arrived order by place
              on conflict (id) do nothing
              returning id
          ), queued as (
              insert into jobs as waiting (kind, subject, priority)
-             select $8::text, $9::text, $10::smallint from stored where $8 is not null
+             select distinct on (job, job_subject) job, job_subject, priority
+             from arrived where job is not null and id in (select id from stored)
+             order by job, job_subject
              on conflict (kind, subject) where state = 'available'
              do update set run_at = excluded.run_at where waiting.run_at > excluded.run_at
          )
-         select exists (select from stored) as stored",
+         select id from stored",
     )
-    .one(
+    .all(
         client,
         &[
-            &delivery.id,
-            &delivery.event,
-            &delivery.action,
-            &delivery.subject,
-            &delivery.repository,
-            &delivery.payload,
-            &delivery.outcome,
-            &kind,
-            &subject,
-            &job.map_or(0, Job::priority),
-            &delivery.trace,
+            &of(|delivery| Some(delivery.id)),
+            &of(|delivery| Some(delivery.event)),
+            &of(|delivery| delivery.action),
+            &of(|delivery| delivery.subject),
+            &of(|delivery| delivery.repository),
+            &payloads,
+            &of(|delivery| delivery.outcome),
+            &of(|delivery| delivery.trace),
+            &kinds,
+            &subjects,
+            &priorities,
         ],
     )
-    .await
+    .await?;
+    // Of one that came twice at once, the first is the one that was stored.
+    let mut stored: HashSet<String> = stored.into_iter().map(|stored| stored.id).collect();
+    let receipt = |arrival: &Arrival<'_>| match stored.remove(arrival.delivery.id) {
+        true => Receipt::Stored,
+        false => Receipt::Repeated,
+    };
+    Ok(arrivals.iter().map(receipt).collect())
 }
 
 /// The deliveries of a pull request that no job has taken up, in the order of their arrival.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 
-use super::deliveries::{NewDelivery, Receipt};
+use super::deliveries::{Arrival, NewDelivery, Receipt};
 use super::instances::{InstanceNames, InstanceState};
 use super::layers::NewLayer;
 use super::pulls::Approval;
@@ -155,6 +155,14 @@ fn delivery<'a>(id: &'a str, subject: Option<&'a str>) -> NewDelivery<'a> {
     }
 }
 
+async fn received(
+    client: &impl deadpool_postgres::GenericClient,
+    delivery: NewDelivery<'_>,
+    job: Option<&Job>,
+) -> Receipt {
+    deliveries::receive(client, &[Arrival { delivery, job }]).await.unwrap()[0]
+}
+
 /// While a delivery is on its way to the disk, its job's row is locked, and a claim passes it by: so its receiver wakes a worker afterwards, although
 /// the job had waited before.
 #[tokio::test]
@@ -163,9 +171,9 @@ async fn a_job_that_waits_is_not_claimed_before_a_delivery_for_it_is_there() {
     let mut client = test.store.client().await.unwrap();
     let pull = stored_pull(&client, SHOP, 7, 42).await;
     let (job, subject) = (Job::ReconcilePull(pull), pull.to_string());
-    deliveries::receive(&client, &delivery("d1", Some(&subject)), Some(&job)).await.unwrap();
+    received(&client, delivery("d1", Some(&subject)), Some(&job)).await;
     let tx = Store::begin(&mut client).await.unwrap();
-    deliveries::receive(&tx, &delivery("d2", Some(&subject)), Some(&job)).await.unwrap();
+    received(&tx, delivery("d2", Some(&subject)), Some(&job)).await;
     let other = test.store.client().await.unwrap();
     let lease = Duration::from_secs(60);
     let claim = async || jobs::claim(&other, Lane::Foreground, uuid::Uuid::new_v4(), lease).await.unwrap();
@@ -183,7 +191,7 @@ async fn a_delivery_that_comes_twice_is_one_job() {
     let (job, subject) = (Job::ReconcilePull(pull), pull.to_string());
     let twice = futures_util::future::join_all((0..2).map(|_| async {
         let client = test.store.client().await.unwrap();
-        deliveries::receive(&client, &delivery("d1", Some(&subject)), Some(&job)).await.unwrap()
+        received(&client, delivery("d1", Some(&subject)), Some(&job)).await
     }))
     .await;
     assert!(twice.contains(&Receipt::Stored) && twice.contains(&Receipt::Repeated), "{twice:?}");
@@ -193,13 +201,13 @@ async fn a_delivery_that_comes_twice_is_one_job() {
     assert_eq!(claimed.job, job);
 
     // While it runs, the first comes again and another one comes: only that is work.
-    let again = deliveries::receive(&client, &delivery("d1", Some(&subject)), Some(&job)).await.unwrap();
+    let again = received(&client, delivery("d1", Some(&subject)), Some(&job)).await;
     assert_eq!(again, Receipt::Repeated);
     assert!(jobs::complete(&client, claimed.lease).await.unwrap());
     assert_eq!(jobs::claim(&client, Lane::Foreground, worker, lease).await.unwrap(), None);
     assert!(!deliveries::has_unabsorbed(&client, pull).await.unwrap(), "an opened one supersedes nothing");
     let push = NewDelivery { action: Some("synchronize"), ..delivery("d2", Some(&subject)) };
-    assert_eq!(deliveries::receive(&client, &push, Some(&job)).await.unwrap(), Receipt::Stored);
+    assert_eq!(received(&client, push, Some(&job)).await, Receipt::Stored);
     assert!(jobs::claim(&client, Lane::Foreground, worker, lease).await.unwrap().is_some());
 
     let new = deliveries::unabsorbed(&client, pull).await.unwrap();
@@ -215,10 +223,36 @@ async fn a_delivery_that_comes_twice_is_one_job() {
 }
 
 #[tokio::test]
+async fn deliveries_that_come_together_keep_their_order_and_share_a_job() {
+    let test = TestStore::new().await;
+    let client = test.store.client().await.unwrap();
+    let (pull, other) = (stored_pull(&client, SHOP, 7, 42).await, stored_pull(&client, SHOP, 7, 43).await);
+    let (job, subject) = (Job::ReconcilePull(pull), pull.to_string());
+    let (other_job, other_subject) = (Job::ReconcilePull(other), other.to_string());
+    received(&client, delivery("known", Some(&subject)), Some(&job)).await;
+    let told = |id, subject, job| Arrival { delivery: delivery(id, subject), job };
+    let arrivals = [
+        told("z", Some(subject.as_str()), Some(&job)),
+        told("known", Some(&subject), Some(&job)),
+        told("y", Some(&other_subject), Some(&other_job)),
+        told("ignored", None, None),
+        told("z", Some(&subject), Some(&job)),
+        told("a", Some(&subject), Some(&job)),
+    ];
+    let receipts = deliveries::receive(&client, &arrivals).await.unwrap();
+    use Receipt::{Repeated, Stored};
+    assert_eq!(receipts, [Stored, Repeated, Stored, Stored, Repeated, Stored]);
+    let of_pull = deliveries::unabsorbed(&client, pull).await.unwrap();
+    assert_eq!(of_pull.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["known", "z", "a"]);
+    let figures = jobs::figures(&client).await.unwrap();
+    assert_eq!(figures.iter().map(|figure| figure.jobs).sum::<i64>(), 2);
+}
+
+#[tokio::test]
 async fn a_delivery_that_needs_nothing_is_kept_and_done_with() {
     let test = TestStore::new().await;
     let client = test.store.client().await.unwrap();
-    deliveries::receive(&client, &delivery("d1", None), None).await.unwrap();
+    received(&client, delivery("d1", None), None).await;
     assert_eq!(jobs::figures(&client).await.unwrap(), []);
     let page = deliveries::list(&client, None, PageRequest::first(10)).await.unwrap();
     assert_eq!((page.total, page.items[0].outcome.as_deref()), (1, Some("ignored")));

@@ -14,14 +14,14 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::payload::{self, Received};
+use super::inbox::Inbox;
+use super::payload;
 use super::problem::Problem;
 use super::signature;
 use crate::secret::Secret;
-use crate::store::deliveries::{self, NewDelivery, Receipt};
-use crate::store::{Listener, Store, StoreError};
+use crate::store::deliveries::Receipt;
+use crate::store::{Listener, Store};
 use crate::telemetry::catalogue::DELIVERY_EVENTS;
-use crate::telemetry::traces;
 
 /// GitHub's own cap for a delivery is 25 MB.
 const BODY_LIMIT: usize = 25 * 1024 * 1024;
@@ -30,27 +30,20 @@ const USUAL_SIZE: usize = 1024 * 1024;
 const LARGE_AT_ONCE: usize = 8;
 /// GitHub itself gives a delivery up after ten seconds.
 const BODY_TIME: Duration = Duration::from_secs(20);
-const STORE_TRIES: u32 = 3;
-/// Deliveries that are stored at the same time, of a flood: half of the sessions that there are for them, the pages and the API.
-const STORED_AT_ONCE: usize = 4;
-/// Where the control database hangs, those that wait for their turn are told so.
-const TURN_TIME: Duration = Duration::from_secs(15);
 
 /// What the route needs.
 #[derive(Debug)]
 pub struct WebhookState {
-    store: Store,
-    listener: Arc<Listener>,
+    inbox: Inbox,
     /// Any of them may have signed a delivery: there are two while one is being replaced.
     secrets: Vec<Secret>,
     room_for_large: Semaphore,
-    turns_to_store: Semaphore,
 }
 
 impl WebhookState {
+    /// Within a runtime: what comes in is stored by a task of its own.
     pub fn new(store: Store, listener: Arc<Listener>, secrets: Vec<Secret>) -> Self {
-        let [room_for_large, turns_to_store] = [LARGE_AT_ONCE, STORED_AT_ONCE].map(Semaphore::new);
-        Self { store, listener, secrets, room_for_large, turns_to_store }
+        Self { inbox: Inbox::open(store, listener), secrets, room_for_large: Semaphore::new(LARGE_AT_ONCE) }
     }
 }
 
@@ -90,26 +83,25 @@ async fn take(state: &WebhookState, request: Request) -> Result<StatusCode, Prob
     let received =
         payload::read(envelope.event, &json).map_err(|error| Problem::Malformed(error.to_string()))?;
     tracing::Span::current().record("delivery", envelope.delivery);
-    // The permit is there until this returns; nobody closes the semaphore.
-    let turn = timeout(TURN_TIME, state.turns_to_store.acquire()).await;
-    let _turn = turn.map_err(|_| Problem::Unavailable)?;
-    let receipt = store_with_retries(state, &envelope, &received, &json)
-        .await
-        .map_err(|error| failed(&envelope, error))?;
-    tracing::info!(
-        delivery = envelope.delivery,
-        event = envelope.event,
-        action = received.action,
-        repository = received.repository.as_ref().map(|facts| facts.name.to_string()),
-        job = received.job.as_ref().map(ToString::to_string),
-        repeated = receipt == Receipt::Repeated,
-        "received a delivery"
-    );
-    let (status, outcome) = match (receipt, &received.job) {
+    let action = received.action.clone();
+    let repository = received.repository.as_ref().map(|facts| facts.name.to_string());
+    let job = received.job.as_ref().map(ToString::to_string);
+    let receipt = state.inbox.store(envelope.delivery, received, json).await?;
+    let (status, outcome) = match (receipt, &job) {
         (Receipt::Stored, Some(_)) => (StatusCode::ACCEPTED, "stored"),
         (Receipt::Stored, None) => (StatusCode::OK, "nothing_to_do"),
         (Receipt::Repeated, _) => (StatusCode::OK, "repeated"),
     };
+    let repeated = receipt == Receipt::Repeated;
+    tracing::info!(
+        delivery = envelope.delivery,
+        event = envelope.event,
+        action,
+        repository,
+        job,
+        repeated,
+        "received a delivery"
+    );
     metrics::counter!("offshoot_deliveries_total", "event" => counted(envelope.event), "outcome" => outcome)
         .increment(1);
     Ok(status)
@@ -118,56 +110,6 @@ async fn take(state: &WebhookState, request: Request) -> Result<StatusCode, Prob
 /// An event as it is counted.
 fn counted(event: &str) -> &'static str {
     DELIVERY_EVENTS.iter().find(|known| **known == event).copied().unwrap_or("other")
-}
-
-/// GitHub does not deliver twice by itself, so a session that was just severed must not cost a delivery.
-async fn store_with_retries(
-    state: &WebhookState,
-    envelope: &Envelope<'_>,
-    received: &Received,
-    payload: &[u8],
-) -> Result<Receipt, StoreError> {
-    let mut tries_left = STORE_TRIES;
-    loop {
-        tries_left -= 1;
-        match store(state, envelope, received, payload).await {
-            Err(error @ StoreError::Database { .. }) if error.is_transient() && tries_left > 0 => {}
-            other => return other,
-        }
-    }
-}
-
-async fn store(
-    state: &WebhookState,
-    envelope: &Envelope<'_>,
-    received: &Received,
-    payload: &[u8],
-) -> Result<Receipt, StoreError> {
-    let repository = received.repository.as_ref().map(|facts| facts.name.to_string());
-    let trace = traces::current();
-    let delivery = NewDelivery {
-        id: envelope.delivery,
-        event: &received.event,
-        action: received.action.as_deref(),
-        subject: received.subject.as_deref(),
-        repository: repository.as_deref(),
-        payload,
-        outcome: received.outcome.as_deref(),
-        trace: trace.as_deref(),
-    };
-    let client = state.store.client().await?;
-    let receipt = deliveries::receive(&client, &delivery, received.job.as_ref()).await?;
-    if let Some(job) = &received.job {
-        state.listener.wake(job);
-    }
-    Ok(receipt)
-}
-
-fn failed(envelope: &Envelope<'_>, error: StoreError) -> Problem {
-    let transient = error.is_transient();
-    let error = anyhow::Error::from(error);
-    tracing::error!(delivery = envelope.delivery, error = format!("{error:#}"), "could not store a delivery");
-    if transient { Problem::Unavailable } else { Problem::Internal }
 }
 
 /// What a delivery's headers say.

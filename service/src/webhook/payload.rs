@@ -66,10 +66,22 @@ pub enum Told {
 /// Reads what a delivery asks for. Events that ask for nothing are not looked into.
 pub fn read(event: &str, body: &[u8]) -> Result<Received, Malformed> {
     let text = object(event, body)?;
-    let payload: AnyPayload<'_> = parse(event, text)?;
-    let action = payload.action().filter(|action| is_plain(action));
-    let repository = payload.repository();
-    let asked = asked(event, action.as_deref(), text)?;
+    let (action, repository, asked) = match event {
+        // Nearly all, and of 25 kB each: these are gone through once.
+        "pull_request" => {
+            let payload: PullPayload = parse(event, text)?;
+            let action = Some(payload.action.clone());
+            let (_, pull, facts) = told_by_pull(event, payload)?;
+            (action, Some(facts), Asked::Job(Job::ReconcilePull(pull.id)))
+        }
+        _ => {
+            let payload: AnyPayload<'_> = parse(event, text)?;
+            let (action, repository) = (payload.action(), payload.repository());
+            let asked = asked(event, action.as_deref(), text)?;
+            (action, repository, asked)
+        }
+    };
+    let action = action.filter(|action| is_plain(action));
     let (subject, outcome) = match &asked {
         Asked::Job(job @ Job::ReconcilePull(_)) => (Some(job.subject()), None),
         Asked::Job(job) => (None, Some(format!("asked for {job}"))),
@@ -86,7 +98,10 @@ pub fn read(event: &str, body: &[u8]) -> Result<Received, Malformed> {
 pub fn told(event: &str, body: &[u8]) -> Result<Told, Malformed> {
     let text = object(event, body)?;
     Ok(match event {
-        "pull_request" => read_pull(event, text)?,
+        "pull_request" => {
+            let (action, pull, facts) = told_by_pull(event, parse(event, text)?)?;
+            Told::Pull { action, pull: Box::new(pull), facts }
+        }
         "check_run" | "check_suite" => {
             Told::Rerequested { sha: parse::<CheckPayload>(event, text)?.sha(event)? }
         }
@@ -111,10 +126,6 @@ enum Asked {
 
 fn asked(event: &str, action: Option<&str>, text: &str) -> Result<Asked, Malformed> {
     Ok(match event {
-        "pull_request" => match read_pull(event, text)? {
-            Told::Pull { pull, .. } => Asked::Job(Job::ReconcilePull(pull.id)),
-            _ => Asked::Nothing("it tells of no pull request"),
-        },
         "push" => asked_by_push(event, text)?,
         "issue_comment" => {
             let payload = parse(event, text)?;
@@ -194,13 +205,15 @@ fn asked_by_check(event: &str, text: &str) -> Result<Asked, Malformed> {
     Ok(Asked::Job(noted.or(listed).map_or(Job::SyncRepository(repository), Job::ReconcilePull)))
 }
 
-fn read_pull(event: &str, text: &str) -> Result<Told, Malformed> {
-    let payload: PullPayload = parse(event, text)?;
+fn told_by_pull(
+    event: &str,
+    payload: PullPayload,
+) -> Result<(PullAction, PullRequest, RepositoryFacts), Malformed> {
     let installation = payload.installation.map(|installation| installation.id);
     let facts = github_json::repository(&payload.repository, installation);
     let facts = facts.map_err(|error| malformed(event, error))?;
     let pull = github_json::pull_request(facts.github_id, &payload.pull_request);
-    let pull = Box::new(pull.map_err(|error| malformed(event, error))?);
+    let pull = pull.map_err(|error| malformed(event, error))?;
     if [&pull.title, &pull.author, &pull.head_ref, &pull.base_ref].iter().any(|text| text.contains('\0')) {
         return Err(malformed(event, "a text holds a NUL character, which PostgreSQL cannot store"));
     }
@@ -217,7 +230,7 @@ fn read_pull(event: &str, text: &str) -> Result<Told, Malformed> {
         "closed" => PullAction::Closed,
         _ => PullAction::Described,
     };
-    Ok(Told::Pull { action, pull, facts })
+    Ok((action, pull, facts))
 }
 
 /// The text of a body that begins as an object does.

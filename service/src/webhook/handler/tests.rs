@@ -4,8 +4,8 @@ use tower::ServiceExt;
 
 use super::super::signature::tests::sign;
 use super::*;
-use crate::store::jobs;
 use crate::store::test_support::TestStore;
+use crate::store::{deliveries, jobs};
 
 const SECRET: &str = "hush";
 
@@ -74,6 +74,22 @@ async fn a_delivery_is_stored_with_its_job_and_answered_202_then_200() {
     assert_eq!(door.deliver("d-2", "ping", "{\"zen\":\"…\"}").await, StatusCode::OK);
     assert_eq!(door.deliver("d-3", "star", "{}").await, StatusCode::OK);
     assert_eq!((door.stored().await, door.jobs().await.len()), (3, 1));
+}
+
+/// More than are stored in one statement, some of them twice.
+#[tokio::test]
+async fn of_many_that_come_at_once_each_is_stored_once() {
+    let door = Door::new().await;
+    let body = renamed();
+    let posts = (0..60).map(|number| {
+        let id = format!("d-{}", number % 40);
+        let (door, body) = (&door, &body);
+        async move { door.deliver(&id, "repository", body).await }
+    });
+    let answers = futures_util::future::join_all(posts).await;
+    let count = |wanted: StatusCode| answers.iter().filter(|status| **status == wanted).count();
+    assert_eq!((count(StatusCode::ACCEPTED), count(StatusCode::OK)), (40, 20));
+    assert_eq!((door.stored().await, door.jobs().await), (40, vec![("sync_repository".to_owned(), 1)]));
 }
 
 #[tokio::test]
