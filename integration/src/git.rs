@@ -17,7 +17,7 @@ use anyhow::{Context, Result, anyhow};
 use gix::refs::transaction::{PreviousValue, RefEdit};
 use gix::refs::{FullName, Target};
 
-pub use difference::Difference;
+pub use difference::{ChangedPath, Difference};
 pub use history::{CommitInfo, Divergence};
 pub use read::{EntryKind, TreeEntry};
 pub use write::{Author, MergeMethod, Parent};

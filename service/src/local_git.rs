@@ -115,7 +115,7 @@ fn compared(repository: &gix::Repository, base_ref: &str, head: &Oid) -> Result<
         commit.map_err(|error| broken(&asked, error))?;
         behind_by += 1;
     }
-    Ok(Comparison { tip: oid(tip)?, merge_base: oid(merge_base.detach())?, behind_by })
+    Ok(Comparison { tip: oid(tip)?, merge_base: oid(merge_base.detach())?, behind_by, added: Vec::new() })
 }
 
 fn listed(repository: &gix::Repository, commit: &Oid) -> Result<Tree, SourceError> {

@@ -17,6 +17,8 @@ pub struct Comparison {
     pub merge_base: Oid,
     /// Commits of the base that the head lacks.
     pub behind_by: u32,
+    /// Files that the head adds, as far as the host showed them whole: by their blobs' ids, which their bytes were checked against.
+    pub added: Vec<(Oid, Bytes)>,
 }
 
 /// Git's objects of one repository.

@@ -16,7 +16,27 @@ pub struct Difference {
     pub deletions: usize,
 }
 
+/// A path at which two commits differ: what is there before and after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangedPath {
+    pub path: String,
+    pub before: Option<(EntryKind, Sha)>,
+    pub after: Option<(EntryKind, Sha)>,
+}
+
 impl GitRepository {
+    /// The paths at which two commits differ, in their order.
+    pub fn changed_paths(&self, from: Sha, to: Sha) -> Result<Vec<ChangedPath>> {
+        let (old, new) = (self.slots(from)?, self.slots(to)?);
+        let paths: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+        let changed = paths.into_iter().filter_map(|path| {
+            let (before, after) = (old.get(path).copied(), new.get(path).copied());
+            let path = String::from_utf8_lossy(path).into_owned();
+            (before != after).then_some(ChangedPath { path, before, after })
+        });
+        Ok(changed.collect())
+    }
+
     /// What changed between two commits.
     pub fn difference(&self, from: Sha, to: Sha) -> Result<Difference> {
         let (old, new) = (self.slots(from)?, self.slots(to)?);
@@ -35,7 +55,7 @@ impl GitRepository {
         Ok(difference)
     }
 
-    fn text(&self, slot: Option<(EntryKind, Sha)>) -> Result<Vec<u8>> {
+    pub(crate) fn text(&self, slot: Option<(EntryKind, Sha)>) -> Result<Vec<u8>> {
         match slot {
             Some((EntryKind::Submodule, _)) | None => Ok(Vec::new()),
             Some((_, sha)) => Ok(self.blob(sha)?.unwrap_or_default()),

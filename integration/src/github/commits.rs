@@ -70,7 +70,7 @@ pub(crate) async fn compare(
         "behind_by": divergence.behind,
         "total_commits": divergence.ahead.len(),
         "commits": commits,
-        "files": [],
+        "files": state.changed_files(id, merge_base.sha, head.sha)?,
     });
     let mut response = Json(shown).into_response();
     if let Some(links) = paging.links(divergence.ahead.len(), &target) {

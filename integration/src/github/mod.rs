@@ -6,6 +6,7 @@
 mod access;
 mod answer;
 mod app;
+mod changed_files;
 mod checks;
 mod comments;
 mod commits;

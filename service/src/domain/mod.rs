@@ -19,6 +19,7 @@ pub mod job;
 pub mod layer;
 pub mod names;
 pub mod network;
+pub mod patch;
 pub mod plan;
 pub mod pool;
 pub mod prisma;

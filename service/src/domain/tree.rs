@@ -83,17 +83,21 @@ fn is_not_vendored(entry: &TreeEntry) -> bool {
 }
 
 fn is_relevant(entry: &TreeEntry, chains: &[String]) -> bool {
-    let (directory, name) = split(&entry.path);
+    let (directory, _) = split(&entry.path);
     let in_chain = || chains.iter().any(|chain| chain == directory);
     match entry.kind {
         EntryKind::Directory | EntryKind::Submodule => in_chain() || is_migrations_name(directory),
-        EntryKind::File | EntryKind::Symlink => {
-            name == super::prisma::LOCK_FILE
-                || entry.path == CONFIG_PATH
-                || ends_with(name, b".sql")
-                || ends_with(name, b".csv")
-        }
+        EntryKind::File | EntryKind::Symlink => is_read(&entry.path),
     }
+}
+
+/// Whether the content of a file at this path may have to be read.
+pub fn is_read(path: &str) -> bool {
+    let (_, name) = split(path);
+    name == super::prisma::LOCK_FILE
+        || path == CONFIG_PATH
+        || ends_with(name, b".sql")
+        || ends_with(name, b".csv")
 }
 
 /// In whatever case its letters are.

@@ -134,7 +134,7 @@ fn decoded(blob: BlobObject) -> Result<Bytes, String> {
 }
 
 /// Whether git knows these bytes by this id.
-fn hashes_to(bytes: &[u8], oid: &Oid) -> bool {
+pub(super) fn hashes_to(bytes: &[u8], oid: &Oid) -> bool {
     fn digest<D: Digest>(header: &str, bytes: &[u8]) -> String {
         hex::encode(D::new().chain_update(header).chain_update(bytes).finalize())
     }

@@ -1,5 +1,6 @@
 //! One repository, as a source of chains.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,11 +12,13 @@ use tokio::sync::OnceCell;
 
 use super::Github;
 use super::ask::Ask;
+use super::blobs::hashes_to;
 use super::error::GithubError;
 use super::listing::{Step, Walk, WalkError};
 use super::request::{Answer, Caller};
 use crate::domain::ids::{Oid, RepositoryName};
-use crate::domain::tree::Tree;
+use crate::domain::patch;
+use crate::domain::tree::{Tree, is_read};
 use crate::source::{Comparison, Source, SourceError};
 
 /// How many listings of one tree are asked for at a time.
@@ -35,10 +38,36 @@ struct CommitObject {
 }
 
 #[derive(Deserialize)]
-struct CompareObject {
+struct CompareObject<'a> {
     base_commit: CommitObject,
     merge_base_commit: CommitObject,
     behind_by: u32,
+    #[serde(borrow, default)]
+    files: Vec<FileObject<'a>>,
+}
+
+/// A file of a comparison. GitHub shows 300 at most, and no patch of what is binary or large.
+#[derive(Deserialize)]
+struct FileObject<'a> {
+    #[serde(borrow)]
+    filename: Cow<'a, str>,
+    #[serde(borrow)]
+    status: Cow<'a, str>,
+    /// Null where there is no blob.
+    sha: Option<Cow<'a, str>>,
+    patch: Option<Cow<'a, str>>,
+}
+
+impl FileObject<'_> {
+    /// A file that the head adds and that may have to be read, if all of it is here.
+    fn added(&self) -> Option<(Oid, Bytes)> {
+        if self.status != "added" || !is_read(&self.filename) {
+            return None;
+        }
+        let oid: Oid = self.sha.as_ref()?.parse().ok()?;
+        let bytes = patch::added_file(self.patch.as_ref()?)?;
+        hashes_to(&bytes, &oid).then(|| (oid, bytes.into()))
+    }
 }
 
 impl RepositoryClient {
@@ -85,12 +114,14 @@ impl RepositoryClient {
 
     async fn compared(&self, base_ref: &str, head: &Oid) -> Result<Comparison, GithubError> {
         let ask = self.get("/repos/{owner}/{repo}/compare/{base}...{head}", &[base_ref, head.as_str()]);
-        // The commits and files of a comparison are of no interest, and can be many.
-        let comparison: CompareObject = self.send(ask.query(&[("per_page", "1")])).await?.json()?;
+        // The commits of a comparison are of no interest, and can be many. All files come with the first page.
+        let answer = self.send(ask.query(&[("per_page", "1")])).await?;
+        let CompareObject { base_commit, merge_base_commit, behind_by, files } = answer.json()?;
         Ok(Comparison {
-            tip: comparison.base_commit.sha,
-            merge_base: comparison.merge_base_commit.sha,
-            behind_by: comparison.behind_by,
+            tip: base_commit.sha,
+            merge_base: merge_base_commit.sha,
+            behind_by,
+            added: files.iter().filter_map(FileObject::added).collect(),
         })
     }
 

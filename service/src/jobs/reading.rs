@@ -104,6 +104,15 @@ impl Reader<'_> {
         let comparison = async { Ok(self.source.compare(&pull.base_ref, &pull.head_sha).await?) };
         // A round trip to GitHub takes longer than all the rest: these two do not wait for each other.
         let (comparison, head): (_, Arc<Tree>) = tokio::try_join!(comparison, self.tree(&pull.head_sha))?;
+        if !comparison.added.is_empty() {
+            // Nothing of these has to be asked for.
+            let added: Vec<_> = comparison
+                .added
+                .iter()
+                .map(|(oid, bytes)| (oid.clone(), Content::new(bytes.clone())))
+                .collect();
+            drop(objects::put_blobs(self.store, &added));
+        }
         let trees = self.trees(head, &comparison).await?;
         let config = self.config(&trees.tip).await?;
         let detected = detect::detect(&config, &trees.head, &trees.merge_base).map_err(undetected)?;
