@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::storage::Storage;
+
 /// The subject, and how thoroughly it is looked at.
 #[derive(Debug)]
 pub struct Bench {
@@ -13,6 +15,8 @@ pub struct Bench {
     pub postgres_bin: PathBuf,
     /// Few runs, to see that it works.
     pub quick: bool,
+    /// Where the servers' data is; or why it is on the disk as that is.
+    pub storage: Result<Storage, String>,
 }
 
 impl Bench {
@@ -24,7 +28,20 @@ impl Bench {
         let postgres_bin = postgres_bin.canonicalize().with_context(|| {
             format!("look for PostgreSQL in {}: run scripts/setup postgres 18", postgres_bin.display())
         })?;
-        Ok(Self { binary, postgres_bin, quick })
+        Ok(Self { binary, postgres_bin, quick, storage: Err("none was made yet".to_owned()) })
+    }
+
+    /// Makes a fresh file system for the next figure's servers, where that can be had here.
+    pub async fn furnish(&mut self) -> Result<()> {
+        // That of the figure before goes first.
+        self.storage = Err("it is being made".to_owned());
+        self.storage = Storage::create(self).await?;
+        Ok(())
+    }
+
+    /// The directory for the servers' data; the system's for temporary files if none.
+    pub fn data(&self) -> Option<PathBuf> {
+        self.storage.as_ref().ok().map(Storage::path)
     }
 
     /// So many runs, or with `QUICK=1` only so many.

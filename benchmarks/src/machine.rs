@@ -1,9 +1,10 @@
 //! What the numbers were taken on.
 
-use std::path::Path;
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
+
+use crate::bench::Bench;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
@@ -11,7 +12,7 @@ pub struct Machine {
     pub processor: String,
     pub memory_mib: u64,
     pub kernel: String,
-    /// Of the directory that the servers' data is in, where nothing else is said.
+    /// What the servers' data is on.
     pub file_system: String,
     pub postgres: String,
     /// The commit of this repository, with a `+` where files were changed since.
@@ -21,21 +22,25 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub fn look(binary: &Path, postgres_bin: &Path) -> Self {
+    pub fn look(bench: &Bench) -> Self {
+        let Bench { binary, postgres_bin, storage, .. } = bench;
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let (cpu, memory) = (read("/proc/cpuinfo"), read("/proc/meminfo"));
         let memory_kib = field(&memory, "MemTotal").split(' ').next().and_then(|kib| kib.parse::<u64>().ok());
         let changed = !said("git", &["status", "--porcelain", "--untracked-files=no"]).is_empty();
         let is_release = binary.components().any(|part| part.as_os_str() == "release");
+        let disk = said("stat", &["--file-system", "--format=%T", &std::env::temp_dir().to_string_lossy()]);
         Self {
             cores: std::thread::available_parallelism().map_or(0, usize::from),
             processor: field(&cpu, "model name"),
             memory_mib: memory_kib.unwrap_or_default() / 1024,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-            file_system: said(
-                "stat",
-                &["--file-system", "--format=%T", &std::env::temp_dir().to_string_lossy()],
-            ),
+            file_system: match storage {
+                Ok(_) => {
+                    format!("XFS with reflink, in a file on {disk}, as `offshoot storage create` makes it")
+                }
+                Err(_) => disk,
+            },
             postgres: said(&postgres_bin.join("postgres").to_string_lossy(), &["--version"]),
             commit: said("git", &["rev-parse", "--short=10", "HEAD"]) + if changed { "+" } else { "" },
             build: if is_release { "release" } else { "dev" }.to_owned(),

@@ -61,10 +61,10 @@ async fn measure_and_write(arguments: &Arguments) -> Result<()> {
     let mut results = Results::read(&path)?;
     let mut failed = Vec::new();
     if let Some(binary) = &arguments.binary {
-        let bench = Bench::new(binary, arguments.postgres_bin.clone(), arguments.quick)?;
-        let machine = Machine::look(&bench.binary, &bench.postgres_bin);
+        let mut bench = Bench::new(binary, arguments.postgres_bin.clone(), arguments.quick)?;
         for figure in chosen(&arguments.only)? {
-            match measure(&bench, &machine, figure).await {
+            bench.furnish().await?;
+            match measure(&bench, &Machine::look(&bench), figure).await {
                 Ok(measured) => drop(results.figures.insert(figure.name.to_owned(), measured)),
                 // One that fails costs only itself.
                 Err(error) => {

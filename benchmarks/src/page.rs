@@ -86,7 +86,7 @@ fn page(results: &Results, remarks: &Remarks, pictures: &[Picture]) -> String {
 fn machine(machine: &Machine) -> String {
     let Machine { cores, processor, memory_mib, kernel, file_system, postgres, .. } = machine;
     format!(
-        "{cores} cores ({processor}), {:.0} GiB of memory, Linux {kernel}, temporary files on {file_system}, {postgres}.",
+        "{cores} cores ({processor}), {:.0} GiB of memory, Linux {kernel}, {postgres}; its data on {file_system}.",
         *memory_mib as f64 / 1024.0
     )
 }

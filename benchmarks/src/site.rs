@@ -1,6 +1,5 @@
 //! A running service, the GitHub that it serves, and what a figure does to the two.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -28,8 +27,6 @@ pub struct Plan {
     pub github_delay_ms: u64,
     /// Spares that wait for each template; the service's own default if none.
     pub pool_size: Option<usize>,
-    /// Where the service's data is; a temporary directory if none.
-    pub data: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -81,7 +78,9 @@ impl Ready {
 impl Site {
     pub async fn start(bench: &Bench, plan: &Plan) -> Result<Self> {
         let mut options = Options::new(&bench.binary);
-        options.data_in.clone_from(&plan.data);
+        options.data_in = bench.data();
+        // As on any server after its first half minute.
+        options.environment.push(("OFFSHOOT_CALIBRATE_AFTER".to_owned(), "0s".to_owned()));
         if let Some(size) = plan.pool_size {
             options.environment.push(("OFFSHOOT_POOL_SIZE".to_owned(), size.to_string()));
         }
@@ -94,6 +93,7 @@ impl Site {
         // A thousand pull requests in a minute are more than GitHub would take in an hour.
         github.set_rate_limit(u64::from(u32::MAX), u64::from(u32::MAX), LIMIT * 24);
         let offshoot = Offshoot::start(options, github.url()).await?;
+        calibrated(&offshoot).await?;
         let server = Server::new(&offshoot.administrator_url()?, bench.postgres_bin.clone())?;
         let http = reqwest::Client::builder().timeout(LIMIT).pool_max_idle_per_host(256).build()?;
         let has_pool = knows_spares(&server).await?;
@@ -218,6 +218,16 @@ impl Site {
             eprintln!("  the service did not end well: {error:#}");
         }
     }
+}
+
+/// Waits until the service has measured how databases are cloned here.
+async fn calibrated(offshoot: &Offshoot) -> Result<()> {
+    let deadline = Instant::now() + LIMIT;
+    while !offshoot.log()?.contains("measured how databases are cloned") {
+        ensure!(Instant::now() < deadline, "how databases are cloned was not measured within {LIMIT:?}");
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(())
 }
 
 /// Whether the table of instances knows the state of a spare.

@@ -39,13 +39,13 @@ pub const FIGURE: Figure = Figure {
 
 fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
     async move {
-        let storage = match Storage::create(bench).await? {
+        let storage = match &bench.storage {
             Ok(storage) => storage,
-            Err(why) => return Ok(Outcome::Skipped(why)),
+            Err(why) => return Ok(Outcome::Skipped(why.clone())),
         };
-        let plan = Plan { pool_size: Some(0), data: Some(storage.path()), ..Plan::default() };
+        let plan = Plan { pool_size: Some(0), ..Plan::default() };
         let site = Site::start(bench, &plan).await?;
-        let disk = Disk::from_here(&storage, &site.server).await?;
+        let disk = Disk::from_here(storage, &site.server).await?;
         let seed = ballast::of_mib(if bench.quick { 64 } else { 1024 });
         let repository = site.repository("large", &Chain::generate(0), &seed).await?;
         let template = site.server.template().await?;

@@ -12,7 +12,6 @@ use crate::chain::Chain;
 use crate::results::{Measured, Series};
 use crate::server::Server;
 use crate::site::{Plan, Site};
-use crate::storage::Storage;
 
 pub const OFFSHOOT: &str = "Offshoot with a spare";
 pub const FILE_COPY: &str = "bare `CREATE DATABASE … STRATEGY FILE_COPY`";
@@ -45,10 +44,8 @@ struct Size {
 
 fn measure(bench: &Bench) -> BoxFuture<'_, Result<Outcome>> {
     async move {
-        let storage = Storage::create(bench).await?;
-        let sizes = if storage.is_ok() { &SIZES[..] } else { &SIZES[..2] };
-        let plan = Plan { data: storage.as_ref().ok().map(Storage::path), ..Plan::default() };
-        let site = Site::start(bench, &plan).await?;
+        let sizes = if bench.storage.is_ok() { &SIZES[..] } else { &SIZES[..2] };
+        let site = Site::start(bench, &Plan::default()).await?;
         let mut measured = Vec::new();
         for (at, mib) in sizes.iter().enumerate() {
             let mib = if bench.quick { mib / QUICK_DIVISOR } else { *mib };
