@@ -15,7 +15,7 @@ use crate::domain::audit::{Action, Actor, Entry};
 use crate::domain::job::{Job, Lane};
 use crate::domain::pool::PoolLimits;
 use crate::embedded::{Embedded, EmbeddedSettings};
-use crate::engine::{Engine, EngineError, EngineSettings};
+use crate::engine::{Engine, EngineError, EngineSettings, Extent};
 use crate::figures::Figures;
 use crate::github::Github;
 use crate::jobs::{Doubts, Turns, Worker, schedule};
@@ -260,8 +260,8 @@ async fn calibrate_clones(
     if shutdown.run_until_cancelled(tokio::time::sleep(after)).await.is_some() {
         match engine.calibrate_clones(&shutdown).await {
             Ok(methods) => tracing::info!(
-                small = %methods.choose(0),
-                large = %methods.choose(1 << 30),
+                small = %methods.choose(Extent::of_bytes(0)),
+                large = %methods.choose(Extent::of_bytes(1 << 30)),
                 larger_from_bytes = methods.turning_point(),
                 "measured how databases are cloned"
             ),

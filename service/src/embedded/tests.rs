@@ -109,7 +109,8 @@ async fn on_a_volume_of_its_own_a_clone_shares_its_template_s_blocks() {
     let found = loop {
         let methods = engine.calibrate_clones(&tokio_util::sync::CancellationToken::new()).await.unwrap();
         let found = methods.shares_blocks() == Some(true)
-            && methods.choose(1 << 30) == crate::engine::CloneMethod::CloneFiles;
+            && methods.choose(crate::engine::Extent::of_bytes(1 << 30))
+                == crate::engine::CloneMethod::CloneFiles;
         measured.push(methods);
         if found || measured.len() == 32 {
             break found;

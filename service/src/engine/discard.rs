@@ -14,10 +14,12 @@ impl Engine {
     /// Ends an instance's sessions and drops its database and roles. What is gone already is no error; false where all of it was.
     pub async fn discard(&self, instance: &InstanceNames) -> Result<bool, EngineError> {
         // Its making may be under way although whoever asked for it is gone: the database would appear after it was looked for.
-        let _lock = self.instance_lock(instance).await?;
+        let making = self.instance_lock(instance).await?;
         let database = self.drop_database(&instance.database).await?;
         let reader = self.drop_role(&instance.reader).await?;
-        Ok(self.drop_role(&instance.role).await? || reader || database)
+        let role = self.drop_role(&instance.role).await?;
+        making.end().await;
+        Ok(role || reader || database)
     }
 
     /// Whether nobody makes or removes this instance now.

@@ -96,23 +96,16 @@ impl Engine {
         made
     }
 
-    /// A session that holds the lock of an instance's making; whoever removes the instance waits for it.
-    pub(super) async fn instance_lock(&self, names: &InstanceNames) -> Result<Client, EngineError> {
-        let session = self.administrator.connect().await?;
-        lock_making(&session, names).await?;
-        Ok(session)
-    }
-
     async fn make(&self, spec: &InstanceSpec<'_>) -> Result<(), EngineError> {
         let doing = format!("create the instance {}", spec.names.database);
         let refused = || EngineError::refused(doing.clone());
-        // A session of its own: one that is given up in the middle goes on on the server, and holds the lock until it is done.
-        let client = self.instance_lock(spec.names).await?;
+        let making = self.instance_lock(spec.names).await?;
+        let client = making.client();
         let roles = roles::create(spec.names, spec.password, spec.reader_password, &self.limits);
         // What is committed last, in the database itself, makes all of it last.
         let roles = format!("SET synchronous_commit = off; {roles}");
         client.batch_execute(&roles).await.map_err(refused())?;
-        self.create_database(&client, &spec.names.database, spec.source).await?;
+        self.create_database(client, &spec.names.database, spec.source).await?;
         client.batch_execute(&admit(spec)).await.map_err(refused())?;
         let inside = self.client_in(&spec.names.database).await?;
         let sql = match spec.source {
@@ -121,7 +114,7 @@ impl Engine {
         };
         let sql = format!("{}{sql}", self.lasting_later());
         inside.batch_execute(&sql).await.map_err(refused())?;
-        drop(client);
+        making.end().await;
         Ok(())
     }
 

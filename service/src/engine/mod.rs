@@ -16,6 +16,7 @@ mod identity;
 mod instance;
 mod inventory;
 mod layer;
+mod making;
 mod publish;
 mod replay;
 mod roles;
@@ -36,7 +37,7 @@ use tokio_postgres::Client;
 pub use blame::Resource;
 pub use bookkeeping::Ledger;
 pub use capacity::Capacity;
-pub use clone::{CloneCost, CloneMethod, CloneMethods};
+pub use clone::{CloneCost, CloneMethod, CloneMethods, Extent};
 pub use error::{EngineError, ErrorKind};
 pub use failure::ReplayError;
 pub use fork::{ForkSession, ForkSpec};
@@ -124,6 +125,7 @@ pub struct Engine {
     pool: Pool,
     server: Server,
     cloning: clone::Cloning,
+    makers: making::Makers,
     warm: warm::Warm,
     shares_control_server: bool,
     room: room::Room,
@@ -164,6 +166,7 @@ impl Engine {
             cloning: clone::Cloning::new(server.clone_methods()),
             room: room::Room::new(settings.floor),
             server,
+            makers: making::Makers::default(),
             warm: warm::Warm::default(),
             shares_control_server: settings.shares_control_server,
             started_at: Arc::new(Mutex::new(started_at)),
@@ -194,11 +197,13 @@ impl Engine {
     /// Ends the administrator's sessions, so that the server can stop without cutting them off.
     pub fn end_sessions(&self) {
         self.pool.close();
+        self.makers.end_all();
     }
 
     /// Ends the administrator's sessions that a burst left.
     pub fn shed_idle_sessions(&self) {
         postgres::shed_idle(&self.pool);
+        self.makers.shed_idle();
     }
 
     /// Begins SQL whose effect is recorded in the control database afterwards. Where both share a server they share its log, and the record makes

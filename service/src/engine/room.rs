@@ -100,13 +100,18 @@ mod tests {
 
     #[test]
     fn only_blocks_that_are_known_to_be_shared_cost_nothing() {
+        use super::super::Extent;
         use CloneMethod::{CloneFiles, CopyFiles, WalLog};
         let mut methods = CloneMethods::new(&[WalLog, CopyFiles, CloneFiles]);
         assert_eq!(writes(&methods, CloneFiles, 100), 100, "not measured yet");
         assert_eq!((writes(&methods, CopyFiles, 100), writes(&methods, WalLog, 100)), (100, 200));
         for (method, ms_per_mib) in [(CopyFiles, 10), (CloneFiles, 0)] {
             for mib in [8, 1024] {
-                methods.record(method, mib << 20, Duration::from_millis(40 + (mib * ms_per_mib) as u64));
+                methods.record(
+                    method,
+                    Extent::of_bytes(mib << 20),
+                    Duration::from_millis(40 + (mib * ms_per_mib) as u64),
+                );
             }
         }
         assert_eq!(writes(&methods, CloneFiles, 100), 0);

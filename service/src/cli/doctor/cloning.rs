@@ -1,7 +1,7 @@
 //! How the branch server makes clones, what that costs there, and what would be faster.
 
 use crate::embedded::volume::filesystem;
-use crate::engine::{CloneMethod, CloneMethods};
+use crate::engine::{CloneMethod, CloneMethods, Extent};
 
 /// An empty database, and one worth talking about.
 const SMALL: i64 = 10 << 20;
@@ -19,9 +19,10 @@ pub(super) struct Host<'h> {
 /// In use for small and large templates, with the figures of all methods and the way to faster ones.
 pub(super) fn describe(methods: &CloneMethods, host: &Host<'_>) -> String {
     let use_of = |bytes| {
-        let method = methods.choose(bytes);
+        let extent = Extent::of_bytes(bytes);
+        let method = methods.choose(extent);
         let cost =
-            methods.cost(method).map_or_else(String::new, |cost| format!(", {:.0} ms", cost.of(bytes)));
+            methods.cost(method).map_or_else(String::new, |cost| format!(", {:.0} ms", cost.of(extent)));
         format!("{method}{cost}")
     };
     let mut text = format!("10 MB by {}; 1 GB by {}", use_of(SMALL), use_of(LARGE));
@@ -31,9 +32,10 @@ pub(super) fn describe(methods: &CloneMethods, host: &Host<'_>) -> String {
     for method in methods.methods() {
         if let Some(cost) = methods.cost(method) {
             text += &format!(
-                "\n     {method}: {:.0} ms + {:.2} ms for each MB",
+                "\n     {method}: {:.0} ms + {:.2} ms for each MB + {:.2} ms for each file",
                 cost.fixed_ms,
-                cost.ms_per_byte * f64::from(1 << 20)
+                cost.ms_per_byte * f64::from(1 << 20),
+                cost.ms_per_file
             );
         }
     }
@@ -81,7 +83,7 @@ mod tests {
         for &(method, fixed_ms, ms_per_mib) in costs {
             for mib in [8, 1024] {
                 let took = Duration::from_secs_f64((fixed_ms + ms_per_mib * f64::from(mib)) / 1e3);
-                methods.record(method, i64::from(mib) << 20, took);
+                methods.record(method, Extent::of_bytes(i64::from(mib) << 20), took);
             }
         }
         methods
@@ -94,16 +96,16 @@ mod tests {
         let xfs = measured(&[(WalLog, 15.0, 2.4), (CopyFiles, 40.0, 0.9), (CloneFiles, 43.0, 0.01)]);
         insta::assert_snapshot!(describe(&xfs, &theirs(180_006)), @"
         10 MB by WAL_LOG, 39 ms; 1 GB by FILE_COPY with file_copy_method = clone, 53 ms (the change is at about 12 MB)
-             WAL_LOG: 15 ms + 2.40 ms for each MB
-             FILE_COPY: 40 ms + 0.90 ms for each MB
-             FILE_COPY with file_copy_method = clone: 43 ms + 0.01 ms for each MB
+             WAL_LOG: 15 ms + 2.40 ms for each MB + 0.00 ms for each file
+             FILE_COPY: 40 ms + 0.90 ms for each MB + 0.00 ms for each file
+             FILE_COPY with file_copy_method = clone: 43 ms + 0.01 ms for each MB + 0.00 ms for each file
         ");
         let ext4 = measured(&[(WalLog, 15.0, 2.4), (CopyFiles, 40.0, 0.9), (CloneFiles, 43.0, 0.9)]);
         insta::assert_snapshot!(describe(&ext4, &theirs(180_006)), @"
         10 MB by WAL_LOG, 39 ms; 1 GB by FILE_COPY, 962 ms (the change is at about 20 MB)
-             WAL_LOG: 15 ms + 2.40 ms for each MB
-             FILE_COPY: 40 ms + 0.90 ms for each MB
-             FILE_COPY with file_copy_method = clone: 43 ms + 0.90 ms for each MB
+             WAL_LOG: 15 ms + 2.40 ms for each MB + 0.00 ms for each file
+             FILE_COPY: 40 ms + 0.90 ms for each MB + 0.00 ms for each file
+             FILE_COPY with file_copy_method = clone: 43 ms + 0.90 ms for each MB + 0.00 ms for each file
              faster: the server's file system does not share blocks; XFS (made with reflink=1), Btrfs and ZFS do
         ");
         let own = Host { version_num: 180_006, embedded: Some(std::path::Path::new("/nowhere")) };

@@ -4,7 +4,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{CloneMethods, size};
+use super::{CloneMethods, extent};
 use crate::engine::Engine;
 use crate::engine::error::EngineError;
 use crate::engine::ident::{Ident, Literal};
@@ -19,9 +19,14 @@ const WRITTEN: i64 = 200 << 20;
 const FILL: &str = "CREATE TABLE public.filler AS
     SELECT i, pg_catalog.repeat(pg_catalog.md5(i::text), 31) AS text FROM pg_catalog.generate_series(1, 34000) AS i";
 
-/// The filled database and the clone, one at a time, that is made of it or of an empty one.
+/// Some 600 files of hardly anything: far enough from an empty database's 300 to tell the price of a file.
+const CROWD: &str = "DO $$ BEGIN FOR i IN 1..150 LOOP
+    EXECUTE pg_catalog.format('CREATE TABLE public.crowd_%s (id int PRIMARY KEY, text text)', i); END LOOP; END $$";
+
+/// The filled database, the one of many tables, and the clone, one at a time, that is made of them or of an empty one.
 struct Scratch {
     filled: InstanceNames,
+    crowded: InstanceNames,
     copy: InstanceNames,
 }
 
@@ -32,19 +37,23 @@ impl Scratch {
         Ok(Self {
             filled: InstanceNames::new(&format!("{id}_a"))?,
             copy: InstanceNames::new(&format!("{id}_b"))?,
+            crowded: InstanceNames::new(&format!("{id}_c"))?,
         })
     }
 }
 
 impl Engine {
-    /// Measures each method with a small and a larger database of our own. Takes a second or two on a server with nothing else to do,
+    /// Measures each method with a small and a larger database of our own. Takes some seconds on a server with nothing else to do,
     /// ends early and tidily when told to stop, and leaves nothing behind.
     pub async fn calibrate_clones(&self, stop: &CancellationToken) -> Result<CloneMethods, EngineError> {
         self.room_for(WRITTEN).await?;
         let scratch = Scratch::new()?;
         let measured = stop.run_until_cancelled(self.measure(&scratch)).await;
         // The session that holds the locks is gone by now, or finishes what it had begun.
-        let tidied = [self.discard(&scratch.copy).await, self.discard(&scratch.filled).await];
+        let mut tidied = Vec::new();
+        for names in [&scratch.copy, &scratch.filled, &scratch.crowded] {
+            tidied.push(self.discard(names).await);
+        }
         measured.transpose()?;
         tidied.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(self.clone_methods())
@@ -54,24 +63,30 @@ impl Engine {
         let refused = || EngineError::refused("measure how databases are cloned");
         // Held all the time by the session that makes and drops: nobody sweeps away what is being measured, and who tidies waits for
         // the statement that was given up. Filling, in a session of its own, is ended by the drop.
-        let client = self.instance_lock(&scratch.filled).await?;
-        lock_making(&client, &scratch.copy).await?;
-        let filled = &scratch.filled.database;
-        let create = format!("CREATE DATABASE {filled} TEMPLATE template0 CONNECTION LIMIT 0");
-        client.batch_execute(&create).await.map_err(refused())?;
-        mark(&client, filled).await.map_err(refused())?;
-        let inside = self.client_in(filled).await?;
-        inside.batch_execute(FILL).await.map_err(refused())?;
-        drop(inside);
-        let templates = [Ident::new("template0")?, filled.clone()];
+        let making = self.instance_lock(&scratch.filled).await?;
+        let client = making.client();
+        lock_making(client, &scratch.copy).await?;
+        lock_making(client, &scratch.crowded).await?;
+        let (filled, crowded) = (&scratch.filled.database, &scratch.crowded.database);
+        for (database, content) in [(filled, FILL), (crowded, CROWD)] {
+            let create = format!("CREATE DATABASE {database} TEMPLATE template0 CONNECTION LIMIT 0");
+            client.batch_execute(&create).await.map_err(refused())?;
+            mark(client, database).await.map_err(refused())?;
+            let inside = self.client_in(database).await?;
+            inside.batch_execute(content).await.map_err(refused())?;
+            drop(inside);
+        }
+        // Else the first to copy files would pay for what was written here.
+        client.batch_execute("CHECKPOINT").await.map_err(refused())?;
+        let templates = [Ident::new("template0")?, filled.clone(), crowded.clone()];
         for _ in 0..ROUNDS {
             for template in &templates {
                 for method in self.clone_methods().methods() {
-                    let bytes = size(&client, template).await.map_err(refused())?;
+                    let extent = extent(client, template).await.map_err(refused())?;
                     let copy = &scratch.copy.database;
-                    match self.clone_by(&client, copy, template, method, bytes).await {
+                    match self.clone_by(client, copy, template, method, extent).await {
                         Ok(()) => {
-                            mark(&client, copy).await.map_err(refused())?;
+                            mark(client, copy).await.map_err(refused())?;
                             let drop = format!("DROP DATABASE {copy} WITH (FORCE)");
                             client.batch_execute(&drop).await.map_err(refused())?;
                         }

@@ -21,10 +21,10 @@ async fn every_method_is_measured_with_databases_that_are_gone_afterwards() {
         let measured = engine.calibrate_clones(&CancellationToken::new()).await.unwrap();
         for method in engine.server().clone_methods() {
             let cost = measured.cost(*method).unwrap();
-            assert!(cost.of(7 << 20) > 0.0, "{method}: {cost:?}");
+            assert!(cost.of(Extent::of_bytes(7 << 20)) > 0.0, "{method}: {cost:?}");
         }
         assert_eq!(measured, engine.clone_methods(), "whoever clones next uses it");
-        let chosen = measured.choose(1 << 30);
+        let chosen = measured.choose(Extent::of_bytes(1 << 30));
         assert!(engine.server().clone_methods().contains(&chosen));
         assert_eq!(scratch(engine).await, Vec::<String>::new());
     })
@@ -42,7 +42,7 @@ async fn a_clone_by_each_method_is_the_same_database() {
         for method in engine.server().clone_methods() {
             let copy = InstanceNames::new(&Uuid::new_v4().simple().to_string()).unwrap();
             engine
-                .clone_by(&administrator, &copy.database, &made.names.database, *method, 0)
+                .clone_by(&administrator, &copy.database, &made.names.database, *method, Extent::of_bytes(0))
                 .await
                 .unwrap_or_else(|error| panic!("{method}: {error:?}"));
             let inside = engine.client_in(&copy.database).await.unwrap();
@@ -91,5 +91,5 @@ async fn stop_at(engine: &Engine, statement: &str) -> bool {
 /// The databases of a measuring. Other tests' instances have no such ends.
 async fn scratch(engine: &Engine) -> Vec<String> {
     let databases = engine.inventory().await.unwrap().into_iter().map(|database| database.name);
-    databases.filter(|name| name.ends_with("_a") || name.ends_with("_b")).collect()
+    databases.filter(|name| ["_a", "_b", "_c"].iter().any(|end| name.ends_with(end))).collect()
 }

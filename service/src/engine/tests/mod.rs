@@ -5,6 +5,7 @@ mod fingerprints;
 mod forks;
 mod instances;
 mod layers;
+mod making;
 mod replays;
 mod room;
 mod scarcity;
