@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
 /// How long a turn is at the most.
-const LONGEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_millis(50);
 
 /// Clones share them.
 #[derive(Debug, Clone)]
@@ -21,10 +21,10 @@ pub struct Turns(Arc<Semaphore>);
 pub struct Turn(AbortOnDropHandle<()>);
 
 impl Default for Turns {
-    /// As many at a time as there are processors.
+    /// One at a time for each two processors: the server keeps the other one busy, and whoever comes next sends its webhook.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self(Arc::new(Semaphore::new(processors.max(2))))
+        Self(Arc::new(Semaphore::new((processors / 2).max(1))))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::store::{Listener, Store, StoreError};
 use crate::telemetry::traces;
 
 /// Deliveries of one statement, and about how many bytes: one that is larger goes alone.
-const TOGETHER: usize = 32;
+const TOGETHER: usize = 16;
 const TOGETHER_BYTES: usize = 1024 * 1024;
 /// GitHub does not deliver twice by itself, so a session that was just severed must not cost a delivery.
 const TRIES: u32 = 3;
