@@ -3,5 +3,6 @@
 mod convergence;
 mod door;
 mod forks;
+mod reading;
 mod replays;
 mod unreadable;

@@ -1,0 +1,33 @@
+//! What is asked of GitHub to make a database.
+
+use anyhow::Result;
+use http::Method;
+
+use crate::shop::column;
+use crate::world::World;
+
+/// GitHub shows a file that is added with the comparison, which is asked for in any case: of a known base, a new migration costs nothing of its own.
+#[tokio::test]
+async fn a_new_migration_comes_with_the_comparison() -> Result<()> {
+    let world = World::start().await?;
+    world.open_shop()?;
+    let (first, _) = world.propose("colour", &[column("colour")])?;
+    world.settle().await?;
+    let mark = world.github.mark();
+    let (branch, sha) = world.propose("size", &[column("size")])?;
+    world.settle().await?;
+    let asked = world.github.requests_since(mark);
+    let read: Vec<&str> = asked
+        .iter()
+        .map(|request| request.path.as_str())
+        .filter(|path| ["/compare/", "/git/", "/graphql"].iter().any(|part| path.contains(part)))
+        .collect();
+    let compared = format!("/repos/acme/shop/compare/main...{sha}");
+    let listed = format!("/repos/acme/shop/git/trees/{sha}");
+    assert_eq!(read.len(), 2, "{read:?}");
+    assert!(read.contains(&compared.as_str()) && read.contains(&listed.as_str()), "{read:?}");
+    let document = world.offshoot.call(Method::GET, &branch.path(), None).await?.body;
+    assert_eq!(document["migrations"]["applied"][1]["name"], "20260201000000_size");
+    assert_ne!(first.number, branch.number);
+    world.finish().await
+}
