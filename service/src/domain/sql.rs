@@ -56,6 +56,21 @@ pub fn needs_a_sound_transaction(sql: &str) -> bool {
     is_clear && BEGINNINGS.iter().any(|beginning| word.eq_ignore_ascii_case(beginning))
 }
 
+/// Whether a file only defines things, and none of them by the name of `table`: nothing in it can tell what the rows of that table say, and it leaves no
+/// transaction open.
+pub fn only_defines_others(sql: &str, table: &str) -> bool {
+    const DEFINING: [&str; 4] = ["alter", "comment", "create", "drop"];
+    let defines = |statement: Range<usize>| {
+        let first = tokenize(&sql[statement.clone()]).next().map_or(0, |token| token.len as usize);
+        let word = &sql[statement.start..statement.start + first];
+        DEFINING.iter().any(|defining| word.eq_ignore_ascii_case(defining))
+    };
+    // As above: a comment may end sooner for the server than for us.
+    !sql.contains('\r')
+        && !sql.to_ascii_lowercase().contains(table)
+        && statements(sql).into_iter().all(defines)
+}
+
 /// The statement that failed: the one around the server's position (in characters, from 1), else the one after `completed` others.
 pub fn failing_statement(sql: &str, completed: usize, position: Option<u32>) -> Option<FailedStatement> {
     let statements = statements(sql);
@@ -199,6 +214,27 @@ mod tests {
             "(select 1)",
         ] {
             assert!(!needs_a_sound_transaction(sql), "{sql:?}");
+        }
+    }
+
+    #[test]
+    fn what_only_defines_says_so_and_never_names_the_table() {
+        for sql in [
+            "",
+            "-- CreateTable\nCREATE TABLE a (id int);\n\nalter table a add b int; DROP INDEX i",
+            "COMMENT ON TABLE a IS 'b'",
+        ] {
+            assert!(only_defines_others(sql, "_prisma_migrations"), "{sql}");
+        }
+        for sql in [
+            "CREATE TABLE a (id int); INSERT INTO a VALUES (1)",
+            "BEGIN; CREATE TABLE a (id int)",
+            "create table a (id int); select pg_terminate_backend(pg_backend_pid())",
+            "DO $$ BEGIN END $$",
+            "CREATE TRIGGER t BEFORE UPDATE ON \"_Prisma_Migrations\" EXECUTE FUNCTION f()",
+            "-- here\rrollback; -- there\ncreate table a (id int)",
+        ] {
+            assert!(!only_defines_others(sql, "_prisma_migrations"), "{sql:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Running migrations as `prisma migrate deploy` does: one session of the branch's own role, Prisma's lock, each file whole as
 //! one message, and its row in the bookkeeping table before and after, in that same session, whatever the file did to it.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -23,6 +24,16 @@ use crate::domain::prisma::{CREATE_TABLE, LOCK, TABLE, TAKE_LOCK};
 
 /// As long as Prisma waits for its lock.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
+/// From so many migrations on it pays to ask whether their ends may be written down together.
+const MANY: usize = 16;
+/// How long it may take to write down what ran before a session was ended.
+const LAST_ROWS: Duration = Duration::from_secs(10);
+/// Answers a row where nobody but Prisma and we do anything with the table's rows: no trigger, rule, policy or heir, and no function that knows it.
+const IS_PLAIN: &str = r#"SELECT FROM pg_catalog.pg_class c
+    WHERE c.oid = '"_prisma_migrations"'::pg_catalog.regclass AND c.relkind = 'r'
+        AND NOT (c.relhastriggers OR c.relhasrules OR c.relrowsecurity OR c.relhassubclass)
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc p
+            WHERE p.oid >= 16384 AND pg_catalog.strpos(pg_catalog.lower(p.prosrc), '_prisma_migrations') > 0)"#;
 
 /// How far a replay has come.
 #[derive(Debug, Clone, Copy)]
@@ -45,9 +56,16 @@ impl Engine {
             Some(waiting) => waiting,
             None => self.begin_replay(access, deadline).await?,
         };
-        let mut applied = Vec::with_capacity(files.len());
-        let outcome = session.apply_all(files, &mut applied, observe).await;
+        // Prisma reads files this way too: what is not UTF-8 becomes U+FFFD.
+        let texts: Vec<_> = files.iter().map(|file| String::from_utf8_lossy(&file.bytes)).collect();
+        let applied = Vec::with_capacity(files.len());
+        let mut run = Run { applied, behind: Vec::new(), together: files.len() >= MANY };
+        let outcome = session.apply_all(files, &texts, &mut run, observe).await;
+        if outcome.is_err() && run.together && !run.behind.is_empty() {
+            self.catch_up(access, &session, &mut run).await;
+        }
         drop(session);
+        let applied = run.applied;
         match outcome {
             Ok(()) => {
                 self.restore_login_unless(access, &before).await?;
@@ -55,6 +73,28 @@ impl Engine {
             }
             Err(ReplayError::Author { failure, .. }) => Err(ReplayError::Author { failure, applied }),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Writes down what had ended well before something failed; in a session of its own where that one was ended.
+    async fn catch_up(&self, access: &Access, session: &Session<'_>, run: &mut Run<'_>) {
+        let rows = finished(&run.behind);
+        let written = match session.bounded(session.client.batch_execute(&rows)).await {
+            Ok(Some(Ok(()))) => Ok(()),
+            _ => {
+                let deadline = tokio::time::Instant::now() + LAST_ROWS;
+                match self.session(access, deadline).await {
+                    Ok(other) => other.send(&rows).await.map(drop).map_err(|_| ()),
+                    Err(_) => Err(()),
+                }
+            }
+        };
+        match written {
+            Ok(()) => run.settle_behind(),
+            // What is not on record did not run: the bookkeeping is what is believed.
+            Err(()) => {
+                tracing::debug!(database = access.database, "what ran before a failure was not recorded")
+            }
         }
     }
 
@@ -134,8 +174,25 @@ pub(super) fn before_replays_of_spares() -> String {
 /// A migration that ran, and whose row does not say so yet.
 struct Ran<'a> {
     id: Uuid,
+    finished_at: DateTime<Utc>,
     script: Script<'a>,
     applied: AppliedMigration,
+}
+
+/// How far a replay is.
+struct Run<'a> {
+    applied: Vec<AppliedMigration>,
+    /// What ran since, in its order.
+    behind: Vec<Ran<'a>>,
+    /// Whether the ends of what ran are written down together, as all the files until here could not tell the difference.
+    together: bool,
+}
+
+impl Run<'_> {
+    /// What ran is on record.
+    fn settle_behind(&mut self) {
+        self.applied.extend(self.behind.drain(..).map(|ran| ran.applied));
+    }
 }
 
 /// How a text ended, and after how long.
@@ -168,48 +225,58 @@ impl Session<'_> {
 
     /// Two messages for each file: its text, and before it the row of the file before with its own. Where the server is sure to refuse the text
     /// if it refused the rows, both go at once: it never waits for us between two files, and as with Prisma nothing runs without its row.
-    async fn apply_all(
+    ///
+    /// Of many files that cannot tell the difference, the ends are written down together: that a row is there is what matters if all of this is cut
+    /// off, and then its end is not known.
+    async fn apply_all<'f>(
         &self,
-        files: &[MigrationFile],
-        applied: &mut Vec<AppliedMigration>,
+        files: &'f [MigrationFile],
+        texts: &'f [Cow<'f, str>],
+        run: &mut Run<'f>,
         observe: &mut (dyn FnMut(Step<'_>) + Send),
     ) -> Result<(), ReplayError> {
-        // Prisma reads files this way too: what is not UTF-8 becomes U+FFFD.
-        let texts: Vec<_> = files.iter().map(|file| String::from_utf8_lossy(&file.bytes)).collect();
-        let (mut last, mut clock): (Option<Ran<'_>>, _) = (None, Clock::start());
-        for (file, text) in files.iter().zip(&texts) {
+        let mut clock = Clock::start();
+        run.together = run.together && matches!(self.send(IS_PLAIN).await, Ok(1));
+        for (file, text) in files.iter().zip(texts) {
             let Migration { name, .. } = &file.migration;
             let script = Script { kind: FailureKind::Migration, name, path: &file.path, text };
+            // Whoever may look at the rows finds them as Prisma leaves them, and whatever it makes of them holds from then on.
+            run.together &= script.leaves_rows_alone();
+            let due = if run.together { &[][..] } else { &run.behind[..] };
             let id = Uuid::new_v4();
             let began = clock.began(id, &file.migration);
             observe(Step::Begun(&file.migration));
-            let (rows, outcome) = self.turn_over(last.as_ref(), &script, &began).await?;
+            let (rows, outcome) = self.turn_over(due, &script, &began, run.together).await?;
             clock.answered(rows);
-            applied.extend(last.take().map(|ran| ran.applied));
+            if !run.together {
+                run.settle_behind();
+            }
             let ran = self.settle(id, &script, &file.migration, outcome).await?;
             observe(Step::Applied(&ran.applied));
-            last = Some(ran);
+            run.behind.push(ran);
         }
-        if let Some(ran) = last {
-            self.write_down(&ran.script, &finished(ran.id)).await?;
-            applied.push(ran.applied);
+        if let Some(ran) = run.behind.last() {
+            self.write_down(&ran.script, &finished(&run.behind)).await?;
+            run.settle_behind();
         }
         Ok(())
     }
 
-    /// Writes down that one migration finished and that the next begins, and runs that one. Rows that are refused are written one after the other, to
+    /// Writes down that migrations finished and that the next begins, and runs that one. Rows that are refused are written one after the other, to
     /// tell whose fault it is. With how many rows it was answered, and what became of the text.
     async fn turn_over(
         &self,
-        last: Option<&Ran<'_>>,
+        due: &[Ran<'_>],
         next: &Script<'_>,
         began: &str,
+        is_plain: bool,
     ) -> Result<(usize, Outcome), ReplayError> {
-        let finished = last.map(|last| finished(last.id));
+        let last = due.last();
+        let finished = last.map(|_| finished(due));
         let rows = finished.iter().map(String::as_str).chain([began]).collect::<Vec<_>>().join("; ");
         let (written, sent) = match self.transaction.is_idle() && next.needs_rows() {
             true => {
-                let asked = self.ask(&in_a_block(&rows)).await;
+                let asked = self.ask(&in_a_block(&rows, is_plain)).await;
                 let (at, answers) = (Instant::now(), self.ask(next.text).await);
                 // In their order: the driver reads nothing for the second while much is left of the first.
                 (self.hear(asked).await, Some((at, answers)))
@@ -290,10 +357,11 @@ impl Session<'_> {
             }
         }
         ran?;
+        let finished_at = Utc::now();
         let duration_ms = Some(outcome.took.as_secs_f64() * 1000.0);
         let Migration { name, checksum } = migration;
         let applied = AppliedMigration { name: name.clone(), checksum: checksum.clone(), duration_ms };
-        Ok(Ran { id, script: *script, applied })
+        Ok(Ran { id, finished_at, script: *script, applied })
     }
 
     /// A statement of the bookkeeping, which fails by the fault of what ran in the session before it.
@@ -359,17 +427,28 @@ impl Clock {
 }
 
 /// The clock's time and not the server's `now()`, which stands still in a transaction that a file left open.
-fn finished(id: Uuid) -> String {
+fn finished(ran: &[Ran<'_>]) -> String {
+    const STEP: &str = "\"applied_steps_count\" = \"applied_steps_count\" + 1, \"finished_at\" =";
+    if let [ran] = ran {
+        return format!(
+            "UPDATE {TABLE} SET {STEP} '{}' WHERE \"id\" = '{}'",
+            written(ran.finished_at),
+            ran.id
+        );
+    }
+    let ends: Vec<String> =
+        ran.iter().map(|ran| format!("('{}', '{}')", ran.id, written(ran.finished_at))).collect();
     format!(
-        "UPDATE {TABLE} SET \"applied_steps_count\" = \"applied_steps_count\" + 1, \"finished_at\" = '{}' WHERE \"id\" = '{id}'",
-        written(Utc::now())
+        "UPDATE {TABLE} SET {STEP} ran.at::pg_catalog.timestamptz FROM (VALUES {}) AS ran (key, at) WHERE \"id\" = ran.key",
+        ends.join(", ")
     )
 }
 
 /// So that what is refused of it leaves a failed transaction behind, in which the server refuses what was sent after it as well. What is deferred to
-/// the end is looked at before: the end itself leaves none.
-fn in_a_block(rows: &str) -> String {
-    format!("BEGIN; {rows}; SET CONSTRAINTS ALL IMMEDIATE; COMMIT")
+/// the end is looked at before: the end itself leaves none. On a plain table nothing is deferred.
+fn in_a_block(rows: &str, is_plain: bool) -> String {
+    let looked_at = if is_plain { "" } else { "SET CONSTRAINTS ALL IMMEDIATE; " };
+    format!("BEGIN; {rows}; {looked_at}COMMIT")
 }
 
 fn written(time: DateTime<Utc>) -> String {
