@@ -11,6 +11,8 @@ use crate::server::run;
 
 /// It takes only as much of the disk as is written to it.
 const SIZE: &str = "32G";
+/// What of it was written to before a figure.
+const USED_GIB: usize = 8;
 
 #[derive(Debug)]
 pub struct Storage {
@@ -33,7 +35,24 @@ impl Storage {
         }
         let storage = Self { directory };
         std::fs::set_permissions(storage.path(), std::fs::Permissions::from_mode(0o755))?;
+        storage.wear_in(if bench.quick { 1 } else { USED_GIB }).await?;
         Ok(Ok(storage))
+    }
+
+    /// Writes to it and removes that again: the disk below gives the image its blocks at the first write to each, which is nothing that is to be
+    /// measured. Directories are how XFS spreads files over all of itself.
+    async fn wear_in(&self, gib: usize) -> Result<()> {
+        let path = |number: usize| self.path().join(format!("worn-{number}"));
+        for number in 0..gib {
+            std::fs::create_dir(path(number))?;
+            let mut write = Command::new("dd");
+            write.args(["if=/dev/zero", "bs=1M", "count=1024", "conv=fsync", "status=none"]);
+            run(write.arg(format!("of={}", path(number).join("blocks").display()))).await?;
+        }
+        for number in 0..gib {
+            std::fs::remove_dir_all(path(number))?;
+        }
+        Ok(())
     }
 
     /// Where it is mounted.
