@@ -39,14 +39,8 @@ impl GitRepository {
 
     /// What changed between two commits.
     pub fn difference(&self, from: Sha, to: Sha) -> Result<Difference> {
-        let (old, new) = (self.slots(from)?, self.slots(to)?);
-        let paths: BTreeSet<_> = old.keys().chain(new.keys()).collect();
         let mut difference = Difference::default();
-        for path in paths {
-            let (before, after) = (old.get(path).copied(), new.get(path).copied());
-            if before == after {
-                continue;
-            }
+        for ChangedPath { before, after, .. } in self.changed_paths(from, to)? {
             let (added, deleted) = changed_lines(&self.text(before)?, &self.text(after)?);
             difference.changed_files += 1;
             difference.additions += added;

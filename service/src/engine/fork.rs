@@ -8,6 +8,7 @@ use tokio_postgres::Client;
 use super::ident::{Ident, Literal};
 use super::identity::{Identity, ROLE_COMMENT};
 use super::layer::LayerNames;
+use super::making::unlock;
 use super::roles::{UNPRIVILEGED, login};
 use super::{Engine, EngineError, LASTING_WITH_NEXT, Limits};
 use crate::secret::Secret;
@@ -90,12 +91,5 @@ fn admit(spec: &ForkSpec<'_>) -> String {
          GRANT CONNECT ON DATABASE {name} TO {name};
          ALTER DATABASE {name} CONNECTION LIMIT -1;",
         Literal(&identity.comment())
-    )
-}
-
-fn unlock(name: &Ident) -> String {
-    format!(
-        "SELECT pg_catalog.pg_advisory_unlock(pg_catalog.hashtextextended({}, 1));",
-        Literal(name.as_str())
     )
 }

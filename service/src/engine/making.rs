@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 
 use super::Engine;
 use super::error::EngineError;
-use super::ident::Literal;
+use super::ident::{Ident, Literal};
 use super::instance::{InstanceNames, lock_making};
 
 /// After this long without use a session was only a burst's.
@@ -46,7 +46,7 @@ impl Makers {
 #[derive(Debug)]
 pub(super) struct Making {
     client: Client,
-    database: String,
+    database: Ident,
     makers: Makers,
 }
 
@@ -58,25 +58,26 @@ impl Making {
     /// Gives the lock back, and the session to whoever makes an instance next.
     pub(super) async fn end(self) {
         let Self { client, database, makers } = self;
-        let unlock = format!(
-            "SELECT pg_catalog.pg_advisory_unlock(pg_catalog.hashtextextended({}, 1))",
-            Literal(&database)
-        );
         // Where that fails, the lock goes with the session.
-        if client.batch_execute(&unlock).await.is_ok() {
+        if client.batch_execute(&unlock(&database)).await.is_ok() {
             makers.lock().push((client, Instant::now()));
         }
     }
 }
 
+/// Gives the lock of a database's making back.
+pub(super) fn unlock(database: &Ident) -> String {
+    format!(
+        "SELECT pg_catalog.pg_advisory_unlock(pg_catalog.hashtextextended({}, 1));",
+        Literal(database.as_str())
+    )
+}
+
 impl Engine {
     /// A session that holds the lock of an instance's making; whoever removes the instance waits for it.
     pub(super) async fn instance_lock(&self, names: &InstanceNames) -> Result<Making, EngineError> {
-        let making = |client| Making {
-            client,
-            database: names.database.as_str().to_owned(),
-            makers: self.makers.clone(),
-        };
+        let making =
+            |client| Making { client, database: names.database.clone(), makers: self.makers.clone() };
         if let Some(kept) = self.makers.take() {
             match lock_making(&kept, names).await {
                 Ok(()) => return Ok(making(kept)),
