@@ -68,7 +68,14 @@ pub fn order(a: &str, b: &str) -> Ordering {
         CollatorBorrowed::try_new(Default::default(), CollatorOptions::default())
             .expect("the root collation is built in")
     });
-    COLLATOR.compare(a, b).then_with(|| a.as_bytes().cmp(b.as_bytes()))
+    first_digits(a.as_bytes(), b.as_bytes())
+        .unwrap_or_else(|| COLLATOR.compare(a, b).then_with(|| a.as_bytes().cmp(b.as_bytes())))
+}
+
+/// The order of names that begin with digits and differ in one of them, as times do: whatever follows cannot change it.
+fn first_digits(a: &[u8], b: &[u8]) -> Option<Ordering> {
+    let digits = a.iter().zip(b).take_while(|(a, b)| a.is_ascii_digit() && b.is_ascii_digit());
+    digits.map(|(a, b)| a.cmp(b)).find(|order| order.is_ne())
 }
 
 /// Whether a directory holds no migrations, not even broken ones.
@@ -197,6 +204,15 @@ mod tests {
         sorted.reverse();
         sorted.sort_by(|a, b| order(a, b));
         assert_eq!(sorted, observed);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_order_of_times_is_the_collation_s(a in "[0-9]{0,3}[_aA-é\u{301}]{0,3}[0-9]?", b in "[0-9]{0,3}[_aA-é\u{301}]{0,3}[0-9]?") {
+            let collator = CollatorBorrowed::try_new(Default::default(), CollatorOptions::default()).unwrap();
+            let expected = collator.compare(&a, &b).then_with(|| a.as_bytes().cmp(b.as_bytes()));
+            proptest::prop_assert_eq!(order(&a, &b), expected, "{:?} {:?}", a, b);
+        }
     }
 
     #[test]

@@ -50,25 +50,70 @@ pub fn needs_a_sound_transaction(sql: &str) -> bool {
     let Some(first) = statements(sql).into_iter().next() else { return false };
     // Where the server's lines end otherwise than ours, so may the comments before it.
     let is_clear = !sql[..first.start].contains('\r');
-    let word = tokenize(&sql[first.clone()])
-        .next()
-        .map_or("", |token| &sql[first.start..first.start + token.len as usize]);
+    let word = words(&sql[first]).next().unwrap_or_default();
     is_clear && BEGINNINGS.iter().any(|beginning| word.eq_ignore_ascii_case(beginning))
 }
 
-/// Whether a file only defines things, and none of them by the name of `table`: nothing in it can tell what the rows of that table say, and it leaves no
-/// transaction open.
-pub fn only_defines_others(sql: &str, table: &str) -> bool {
+/// What a file can have to do with a table that none but Prisma uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// It only defines things within a schema, and none of them by the table's name: it cannot tell what the table's rows say.
+    None,
+    /// It also writes to other tables, whose triggers may look at the rows. It leaves the table and the transaction as they are.
+    Looks,
+    Any,
+}
+
+/// What a file can have to do with `table`, by what it says.
+pub fn effect_on(sql: &str, table: &str) -> Effect {
+    let small = sql.to_ascii_lowercase();
+    // A comment may end sooner for the server than for us, and a name may be written in escapes.
+    if sql.contains('\r') || small.contains(table) || small.contains("u&\"") {
+        return Effect::Any;
+    }
+    let effects = statements(sql).into_iter().map(|statement| effect_of(&sql[statement]));
+    effects.max().unwrap_or(Effect::None)
+}
+
+fn effect_of(statement: &str) -> Effect {
     const DEFINING: [&str; 4] = ["alter", "comment", "create", "drop"];
-    let defines = |statement: Range<usize>| {
-        let first = tokenize(&sql[statement.clone()]).next().map_or(0, |token| token.len as usize);
-        let word = &sql[statement.start..statement.start + first];
-        DEFINING.iter().any(|defining| word.eq_ignore_ascii_case(defining))
-    };
-    // As above: a comment may end sooner for the server than for us.
-    !sql.contains('\r')
-        && !sql.to_ascii_lowercase().contains(table)
-        && statements(sql).into_iter().all(defines)
+    const DEFINED: [&str; 13] = [
+        "domain",
+        "extension",
+        "function",
+        "index",
+        "materialized",
+        "on",
+        "or",
+        "sequence",
+        "table",
+        "trigger",
+        "type",
+        "unique",
+        "view",
+    ];
+    const WRITING: [&str; 3] = ["delete", "insert", "update"];
+    let mut words = words(statement).map(str::to_ascii_lowercase);
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    match (first.as_str(), second.as_str()) {
+        (first, second) if DEFINING.contains(&first) && DEFINED.contains(&second) => Effect::None,
+        (first, _) if WRITING.contains(&first) => Effect::Looks,
+        _ => Effect::Any,
+    }
+}
+
+/// What a statement is made of, without comments and spaces.
+fn words(statement: &str) -> impl Iterator<Item = &str> {
+    let mut at = 0;
+    tokenize(statement).filter_map(move |token| {
+        let span = at..at + token.len as usize;
+        at = span.end;
+        let is_between = matches!(
+            token.kind,
+            TokenKind::Eof | TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. }
+        );
+        (!is_between).then(|| &statement[span])
+    })
 }
 
 /// The statement that failed: the one around the server's position (in characters, from 1), else the one after `completed` others.
@@ -218,23 +263,35 @@ mod tests {
     }
 
     #[test]
-    fn what_only_defines_says_so_and_never_names_the_table() {
+    fn what_a_file_has_to_do_with_a_table_is_told_by_what_it_says() {
+        let effect = |sql| effect_on(sql, "_prisma_migrations");
         for sql in [
             "",
             "-- CreateTable\nCREATE TABLE a (id int);\n\nalter table a add b int; DROP INDEX i",
             "COMMENT ON TABLE a IS 'b'",
+            "CREATE /* once */ UNIQUE INDEX CONCURRENTLY i ON a (b)",
         ] {
-            assert!(only_defines_others(sql, "_prisma_migrations"), "{sql}");
+            assert_eq!(effect(sql), Effect::None, "{sql}");
+        }
+        for sql in ["CREATE TABLE a (id int); INSERT INTO a VALUES (1)", "update a set b = f(c);"] {
+            assert_eq!(effect(sql), Effect::Looks, "{sql}");
         }
         for sql in [
-            "CREATE TABLE a (id int); INSERT INTO a VALUES (1)",
             "BEGIN; CREATE TABLE a (id int)",
             "create table a (id int); select pg_terminate_backend(pg_backend_pid())",
             "DO $$ BEGIN END $$",
+            "update a set b = 1; rollback",
+            "WITH a AS (SELECT 1) INSERT INTO b SELECT * FROM a",
+            "INSERT INTO a SELECT count(*) FROM _prisma_migrations",
             "CREATE TRIGGER t BEFORE UPDATE ON \"_Prisma_Migrations\" EXECUTE FUNCTION f()",
+            "ALTER SCHEMA public RENAME TO elsewhere",
+            "DROP /* with all that is in it */ OWNED BY CURRENT_USER",
+            "ALTER ROLE CURRENT_USER SET search_path = elsewhere",
+            "CREATE TEMP TABLE a (id int)",
+            "DROP TABLE U&\"_prisma\\005fmigrations\"",
             "-- here\rrollback; -- there\ncreate table a (id int)",
         ] {
-            assert!(!only_defines_others(sql, "_prisma_migrations"), "{sql:?}");
+            assert_eq!(effect(sql), Effect::Any, "{sql:?}");
         }
     }
 

@@ -6,9 +6,7 @@ use super::error::EngineError;
 use super::hints;
 use crate::domain::branch::AppliedMigration;
 use crate::domain::failure::{Failure, FailureKind, STATEMENT_LIMIT, excerpt};
-use crate::domain::sql::{
-    failing_statement, line_and_column, needs_a_sound_transaction, only_defines_others,
-};
+use crate::domain::sql::{failing_statement, line_and_column, needs_a_sound_transaction};
 
 /// The longest message, detail, hint or context that is kept, in characters: a pull request's SQL can raise one of a gigabyte.
 const SAID_LIMIT: usize = 8_000;
@@ -54,11 +52,6 @@ impl Script<'_> {
     /// Whether it surely does nothing where its row was refused and left a failed transaction.
     pub(super) fn needs_rows(&self) -> bool {
         self.zero_byte().is_none() && needs_a_sound_transaction(self.text)
-    }
-
-    /// Whether it cannot tell what the rows of Prisma's table say, and changes nothing about them.
-    pub(super) fn leaves_rows_alone(&self) -> bool {
-        only_defines_others(self.text, "_prisma_migrations")
     }
 
     pub(super) fn failure(&self, message: impl Into<String>) -> Failure {

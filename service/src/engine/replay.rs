@@ -21,17 +21,20 @@ use crate::domain::branch::AppliedMigration;
 use crate::domain::chain::{Migration, MigrationFile};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::prisma::{CREATE_TABLE, LOCK, TABLE, TAKE_LOCK};
+use crate::domain::sql::{Effect, effect_on};
 
 /// As long as Prisma waits for its lock.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
-/// From so many migrations on it pays to ask whether their ends may be written down together.
+/// From so many migrations on it pays to ask whether their rows may be written down together.
 const MANY: usize = 16;
 /// How long it may take to write down what ran before a session was ended.
 const LAST_ROWS: Duration = Duration::from_secs(10);
-/// Answers a row where nobody but Prisma and we do anything with the table's rows: no trigger, rule, policy or heir, and no function that knows it.
+/// Answers a row where nobody but Prisma and we do anything with the table: it is as Prisma makes it, without trigger, rule, policy, check, further
+/// index or heir, and no function knows it.
 const IS_PLAIN: &str = r#"SELECT FROM pg_catalog.pg_class c
-    WHERE c.oid = '"_prisma_migrations"'::pg_catalog.regclass AND c.relkind = 'r'
+    WHERE c.oid = '"_prisma_migrations"'::pg_catalog.regclass AND c.relkind = 'r' AND c.relnatts = 8 AND c.relchecks = 0
         AND NOT (c.relhastriggers OR c.relhasrules OR c.relrowsecurity OR c.relhassubclass)
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND NOT i.indisprimary)
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc p
             WHERE p.oid >= 16384 AND pg_catalog.strpos(pg_catalog.lower(p.prosrc), '_prisma_migrations') > 0)"#;
 
@@ -58,11 +61,16 @@ impl Engine {
         };
         // Prisma reads files this way too: what is not UTF-8 becomes U+FFFD.
         let texts: Vec<_> = files.iter().map(|file| String::from_utf8_lossy(&file.bytes)).collect();
+        // Whoever is killed here throws away what it made; a database that is in use already is taken on from what is on record.
+        let may_wait = files.len() >= MANY && is_unpublished(&access.database);
+        let rows = if may_wait { Rows::AtOnceYet } else { Rows::AtOnce };
         let applied = Vec::with_capacity(files.len());
-        let mut run = Run { applied, behind: Vec::new(), together: files.len() >= MANY };
+        let mut run = Run { applied, behind: Vec::new(), running: None, rows };
         let outcome = session.apply_all(files, &texts, &mut run, observe).await;
-        if outcome.is_err() && run.together && !run.behind.is_empty() {
-            self.catch_up(access, &session, &mut run).await;
+        if let Err(error) = &outcome
+            && run.rows == Rows::Later
+        {
+            self.catch_up(access, &session, &mut run, error).await;
         }
         drop(session);
         let applied = run.applied;
@@ -76,11 +84,16 @@ impl Engine {
         }
     }
 
-    /// Writes down what had ended well before something failed; in a session of its own where that one was ended.
-    async fn catch_up(&self, access: &Access, session: &Session<'_>, run: &mut Run<'_>) {
-        let rows = finished(&run.behind);
+    /// Writes down what had ended well before something failed, and that; in a session of its own where that one was ended.
+    async fn catch_up(&self, access: &Access, session: &Session<'_>, run: &mut Run<'_>, error: &ReplayError) {
+        let Some(rows) = run.due() else { return };
         let written = match session.bounded(session.client.batch_execute(&rows)).await {
-            Ok(Some(Ok(()))) => Ok(()),
+            Ok(Some(Ok(()))) => {
+                if let (Some(running), ReplayError::Author { failure, .. }) = (&run.running, error) {
+                    _ = session.log(running.id, failure).await;
+                }
+                Ok(())
+            }
             _ => {
                 let deadline = tokio::time::Instant::now() + LAST_ROWS;
                 match self.session(access, deadline).await {
@@ -171,10 +184,20 @@ pub(super) fn before_replays_of_spares() -> String {
     format!("SET lock_timeout = '100ms'; {}; RESET lock_timeout", before_replays())
 }
 
-/// A migration that ran, and whose row does not say so yet.
-struct Ran<'a> {
+/// A migration that runs, or ran.
+#[derive(Clone, Copy)]
+struct Begun<'a> {
     id: Uuid,
+    started_at: DateTime<Utc>,
+    migration: &'a Migration,
+}
+
+/// A migration that ran, and whose end is not on record yet.
+struct Ran<'a> {
+    begun: Begun<'a>,
     finished_at: DateTime<Utc>,
+    /// Whether its beginning is.
+    is_on_record: bool,
     script: Script<'a>,
     applied: AppliedMigration,
 }
@@ -184,8 +207,20 @@ struct Run<'a> {
     applied: Vec<AppliedMigration>,
     /// What ran since, in its order.
     behind: Vec<Ran<'a>>,
-    /// Whether the ends of what ran are written down together, as all the files until here could not tell the difference.
-    together: bool,
+    /// The one whose text was sent without its row.
+    running: Option<Begun<'a>>,
+    rows: Rows,
+}
+
+/// When the rows of files are written that cannot tell the difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    /// Before and after each file.
+    AtOnce,
+    /// The same until it is asked whether they may be written together.
+    AtOnceYet,
+    /// Together, behind many files.
+    Later,
 }
 
 impl Run<'_> {
@@ -193,6 +228,33 @@ impl Run<'_> {
     fn settle_behind(&mut self) {
         self.applied.extend(self.behind.drain(..).map(|ran| ran.applied));
     }
+
+    /// Puts on record what is not: the end of what began there, and whole rows of the rest, which does no harm if they are there. None where nothing ran.
+    fn due(&self) -> Option<String> {
+        let unless_there = if self.rows == Rows::Later { r#" AND "finished_at" IS NULL"# } else { "" };
+        let ends = self.behind.iter().filter(|ran| ran.is_on_record);
+        let ends = ends.map(|ran| finished(ran) + unless_there);
+        let later = self.behind.iter().filter(|ran| !ran.is_on_record);
+        let later = later.map(|ran| (&ran.begun, Some(ran.finished_at)));
+        let rows: Vec<String> =
+            later.chain(self.running.iter().map(|begun| (begun, None))).map(row).collect();
+        let columns =
+            r#""id", "checksum", "started_at", "migration_name", "finished_at", "applied_steps_count""#;
+        let whole = (!rows.is_empty()).then(|| {
+            let rows = rows.join(", ");
+            format!("INSERT INTO {TABLE} ({columns}) VALUES {rows} ON CONFLICT (\"id\") DO NOTHING")
+        });
+        let due: Vec<String> = ends.chain(whole).collect();
+        (!due.is_empty()).then(|| due.join("; "))
+    }
+}
+
+/// The values of a whole row.
+fn row((begun, finished_at): (&Begun<'_>, Option<DateTime<Utc>>)) -> String {
+    let Begun { id, started_at, migration } = begun;
+    let (checksum, name) = (Literal(migration.checksum.as_str()), Literal(&migration.name));
+    let ended = finished_at.map_or("NULL, 0".to_owned(), |at| format!("'{}', 1", written(at)));
+    format!("('{id}', {checksum}, '{}', {name}, {ended})", written(*started_at))
 }
 
 /// How a text ended, and after how long.
@@ -226,8 +288,7 @@ impl Session<'_> {
     /// Two messages for each file: its text, and before it the row of the file before with its own. Where the server is sure to refuse the text
     /// if it refused the rows, both go at once: it never waits for us between two files, and as with Prisma nothing runs without its row.
     ///
-    /// Of many files that cannot tell the difference, the ends are written down together: that a row is there is what matters if all of this is cut
-    /// off, and then its end is not known.
+    /// Of many files that cannot tell the difference only the texts are sent, and their rows together behind them.
     async fn apply_all<'f>(
         &self,
         files: &'f [MigrationFile],
@@ -236,47 +297,76 @@ impl Session<'_> {
         observe: &mut (dyn FnMut(Step<'_>) + Send),
     ) -> Result<(), ReplayError> {
         let mut clock = Clock::start();
-        run.together = run.together && matches!(self.send(IS_PLAIN).await, Ok(1));
         for (file, text) in files.iter().zip(texts) {
-            let Migration { name, .. } = &file.migration;
-            let script = Script { kind: FailureKind::Migration, name, path: &file.path, text };
-            // Whoever may look at the rows finds them as Prisma leaves them, and whatever it makes of them holds from then on.
-            run.together &= script.leaves_rows_alone();
-            let due = if run.together { &[][..] } else { &run.behind[..] };
-            let id = Uuid::new_v4();
-            let began = clock.began(id, &file.migration);
-            observe(Step::Begun(&file.migration));
-            let (rows, outcome) = self.turn_over(due, &script, &began, run.together).await?;
-            clock.answered(rows);
-            if !run.together {
-                run.settle_behind();
+            let migration = &file.migration;
+            let script =
+                Script { kind: FailureKind::Migration, name: &migration.name, path: &file.path, text };
+            let begun = Begun { id: Uuid::new_v4(), started_at: clock.tick(), migration };
+            observe(Step::Begun(migration));
+            let effect = effect_on(text, "_prisma_migrations");
+            if effect == Effect::None && run.rows == Rows::AtOnceYet && self.transaction.is_idle() {
+                run.rows = self.may_wait(run).await?;
             }
-            let ran = self.settle(id, &script, &file.migration, outcome).await?;
+            let later = effect == Effect::None && run.rows == Rows::Later;
+            let outcome = if later {
+                run.running = Some(begun);
+                self.timed(&script).await
+            } else {
+                // Whoever may look at the rows finds them as Prisma leaves them.
+                let due = run.behind.last().map(|ran| ran.script).zip(run.due());
+                let (rows, outcome) = self.turn_over(due, &script, &clock.began(&begun)).await?;
+                clock.answered(rows);
+                run.settle_behind();
+                if effect == Effect::Any && run.rows == Rows::Later {
+                    run.rows = Rows::AtOnceYet;
+                }
+                outcome
+            };
+            let ran = self.settle(begun, &script, outcome, !later).await?;
+            run.running = None;
             observe(Step::Applied(&ran.applied));
             run.behind.push(ran);
         }
-        if let Some(ran) = run.behind.last() {
-            self.write_down(&ran.script, &finished(&run.behind)).await?;
+        if let (Some(ran), Some(rows)) = (run.behind.last(), run.due()) {
+            self.write_down(&ran.script, &rows).await?;
             run.settle_behind();
         }
         Ok(())
     }
 
-    /// Writes down that migrations finished and that the next begins, and runs that one. Rows that are refused are written one after the other, to
+    /// Rows may be written later where nobody but us does anything with the table, and the clock is not behind what is in it. What ran is put on record
+    /// first.
+    async fn may_wait(&self, run: &mut Run<'_>) -> Result<Rows, ReplayError> {
+        let now = written(Utc::now());
+        let ask = format!(
+            "{IS_PLAIN} AND NOT EXISTS (SELECT FROM {TABLE} WHERE \"started_at\" >= '{now}'::pg_catalog.timestamptz)"
+        );
+        let plain = match (run.behind.last(), run.due()) {
+            (Some(ran), Some(due)) => {
+                let plain = self.write_down(&ran.script, &format!("{due}; {ask}")).await?;
+                run.settle_behind();
+                plain
+            }
+            // Where there is no table, whoever needs it says so.
+            _ => self.send(&ask).await.unwrap_or_default(),
+        };
+        Ok(if plain == 1 { Rows::Later } else { Rows::AtOnce })
+    }
+
+    /// Writes down that what ran last finished and that the next begins, and runs that one. Rows that are refused are written one after the other, to
     /// tell whose fault it is. With how many rows it was answered, and what became of the text.
     async fn turn_over(
         &self,
-        due: &[Ran<'_>],
+        due: Option<(Script<'_>, String)>,
         next: &Script<'_>,
         began: &str,
-        is_plain: bool,
     ) -> Result<(usize, Outcome), ReplayError> {
-        let last = due.last();
-        let finished = last.map(|_| finished(due));
+        let (last, finished) = due.unzip();
+        let blamed = last.unwrap_or(*next);
         let rows = finished.iter().map(String::as_str).chain([began]).collect::<Vec<_>>().join("; ");
         let (written, sent) = match self.transaction.is_idle() && next.needs_rows() {
             true => {
-                let asked = self.ask(&in_a_block(&rows, is_plain)).await;
+                let asked = self.ask(&in_a_block(&rows)).await;
                 let (at, answers) = (Instant::now(), self.ask(next.text).await);
                 // In their order: the driver reads nothing for the second while much is left of the first.
                 (self.hear(asked).await, Some((at, answers)))
@@ -293,7 +383,7 @@ impl Session<'_> {
             }
             Err(Ended::Lost(error)) => return Err(error.into()),
             Err(Ended::Stopped(stop)) if stop.by_deadline => {
-                return Err(self.overrun(&last.map_or(*next, |last| last.script), usize::MAX).into());
+                return Err(self.overrun(&blamed, usize::MAX).into());
             }
             Err(Ended::Stopped(stop)) => stop,
         };
@@ -303,11 +393,10 @@ impl Session<'_> {
         let is_gone = |ping: Option<Result<(), Error>>| matches!(ping, Some(Err(error)) if error.is_closed());
         if is_gone(self.bounded(self.client.batch_execute("")).await?) {
             // What the rows were refused with was the session's last word.
-            let blamed = last.map_or(*next, |last| last.script);
             return Err(self.unrecorded(&blamed, &stop.error).await);
         }
         if let (Some(last), Some(finished)) = (last, &finished) {
-            self.write_down(&last.script, finished).await?;
+            self.write_down(&last, finished).await?;
         }
         let rows = self.write_down(next, began).await?;
         Ok((rows, self.timed(next).await))
@@ -334,34 +423,39 @@ impl Session<'_> {
         Outcome { took: began.elapsed(), ended }
     }
 
-    /// What a migration that ran comes to. What it failed of is written down as well.
+    /// What a migration that ran comes to. What it failed of is written down as well, where its row is there.
     async fn settle<'a>(
         &self,
-        id: Uuid,
+        begun: Begun<'a>,
         script: &Script<'a>,
-        migration: &Migration,
         outcome: Outcome,
+        is_on_record: bool,
     ) -> Result<Ran<'a>, ReplayError> {
         let ran = self.told(script, outcome.ended).await;
-        if let Err(ReplayError::Author { failure, .. }) = &ran {
-            // In a session that is gone or in a failed transaction, Prisma cannot either, and the row stays without a text.
-            let sql = format!(
-                "UPDATE {TABLE} SET \"logs\" = {} WHERE \"id\" = '{id}'",
-                Literal(&log_text(failure))
-            );
-            if let Some(Err(error)) = self.bounded(self.client.batch_execute(&sql)).await? {
-                tracing::debug!(
-                    code = error.code().map(|code| code.code()),
-                    "the failure's text was not recorded"
-                );
-            }
+        if let Err(ReplayError::Author { failure, .. }) = &ran
+            && is_on_record
+        {
+            self.log(begun.id, failure).await?;
         }
         ran?;
         let finished_at = Utc::now();
         let duration_ms = Some(outcome.took.as_secs_f64() * 1000.0);
-        let Migration { name, checksum } = migration;
+        let Migration { name, checksum } = begun.migration;
         let applied = AppliedMigration { name: name.clone(), checksum: checksum.clone(), duration_ms };
-        Ok(Ran { id, finished_at, script: *script, applied })
+        Ok(Ran { begun, finished_at, is_on_record, script: *script, applied })
+    }
+
+    /// In a session that is gone or in a failed transaction, Prisma cannot either, and the row stays without a text.
+    async fn log(&self, id: Uuid, failure: &Failure) -> Result<(), EngineError> {
+        let text = Literal(&log_text(failure));
+        let sql = format!("UPDATE {TABLE} SET \"logs\" = {text} WHERE \"id\" = '{id}'");
+        if let Some(Err(error)) = self.bounded(self.client.batch_execute(&sql)).await? {
+            tracing::debug!(
+                code = error.code().map(|code| code.code()),
+                "the failure's text was not recorded"
+            );
+        }
+        Ok(())
     }
 
     /// A statement of the bookkeeping, which fails by the fault of what ran in the session before it.
@@ -397,11 +491,17 @@ impl Clock {
         Self { last: DateTime::UNIX_EPOCH, may_be_behind: true }
     }
 
+    /// A time later than all before it.
+    fn tick(&mut self) -> DateTime<Utc> {
+        self.last = Utc::now().max(self.last + TimeDelta::microseconds(1));
+        self.last
+    }
+
     /// The row of a migration that begins. As long as the clock may be behind, this asks the table, and answers a row where it is:
     /// asking costs twice as much as the row itself.
-    fn began(&mut self, id: Uuid, migration: &Migration) -> String {
-        self.last = Utc::now().max(self.last + TimeDelta::microseconds(1));
-        let at = written(self.last);
+    fn began(&self, begun: &Begun<'_>) -> String {
+        let Begun { id, started_at, migration } = begun;
+        let at = written(*started_at);
         let (started_at, ask) = match self.may_be_behind {
             true => (
                 format!(
@@ -427,28 +527,18 @@ impl Clock {
 }
 
 /// The clock's time and not the server's `now()`, which stands still in a transaction that a file left open.
-fn finished(ran: &[Ran<'_>]) -> String {
-    const STEP: &str = "\"applied_steps_count\" = \"applied_steps_count\" + 1, \"finished_at\" =";
-    if let [ran] = ran {
-        return format!(
-            "UPDATE {TABLE} SET {STEP} '{}' WHERE \"id\" = '{}'",
-            written(ran.finished_at),
-            ran.id
-        );
-    }
-    let ends: Vec<String> =
-        ran.iter().map(|ran| format!("('{}', '{}')", ran.id, written(ran.finished_at))).collect();
+fn finished(ran: &Ran<'_>) -> String {
     format!(
-        "UPDATE {TABLE} SET {STEP} ran.at::pg_catalog.timestamptz FROM (VALUES {}) AS ran (key, at) WHERE \"id\" = ran.key",
-        ends.join(", ")
+        "UPDATE {TABLE} SET \"applied_steps_count\" = \"applied_steps_count\" + 1, \"finished_at\" = '{}' WHERE \"id\" = '{}'",
+        written(ran.finished_at),
+        ran.begun.id
     )
 }
 
 /// So that what is refused of it leaves a failed transaction behind, in which the server refuses what was sent after it as well. What is deferred to
-/// the end is looked at before: the end itself leaves none. On a plain table nothing is deferred.
-fn in_a_block(rows: &str, is_plain: bool) -> String {
-    let looked_at = if is_plain { "" } else { "SET CONSTRAINTS ALL IMMEDIATE; " };
-    format!("BEGIN; {rows}; {looked_at}COMMIT")
+/// the end is looked at before: the end itself leaves none.
+fn in_a_block(rows: &str) -> String {
+    format!("BEGIN; {rows}; SET CONSTRAINTS ALL IMMEDIATE; COMMIT")
 }
 
 fn written(time: DateTime<Utc>) -> String {

@@ -313,7 +313,7 @@ async fn what_runs_too_long_is_ended_and_named() {
     .await;
 }
 
-/// So many that their ends are written down together, with one of them that is something else.
+/// So many that their rows are written down together, with one of them that is something else.
 fn many(odd: usize, sql: &str) -> Vec<MigrationFile> {
     let plain = |number: usize| format!("CREATE TABLE t{number} (id int);");
     let file = |number: usize| if number == odd { sql.to_owned() } else { plain(number) };
@@ -335,6 +335,15 @@ async fn of_many_each_is_on_record_whatever_ends_them() {
         let failure = replay(engine, &made, &many(18, "ALTER TABLE nope ADD a int")).await.unwrap_err();
         assert_eq!((failure.migration.as_str(), failure.sqlstate.as_deref()), ("18", Some("42P01")));
         assert_eq!(rows(engine, &made).await, [finished(18), vec!["18 - 0 logs".to_owned()]].concat());
+
+        // After one that writes, the rows go on being written together.
+        let made = make(engine, Source::Empty).await;
+        let mut files = many(4, "CREATE TABLE d (id int); INSERT INTO d VALUES (1)");
+        files[9] = migration("09", "SELECT 1");
+        files[17] = migration("17", "DROP TABLE nope");
+        let failure = replay(engine, &made, &files).await.unwrap_err();
+        assert_eq!(failure.migration, "17");
+        assert_eq!(rows(engine, &made).await, [finished(17), vec!["17 - 0 logs".to_owned()]].concat());
 
         // The session is ended, and with it the chance to write in it.
         let made = make(engine, Source::Empty).await;
@@ -365,6 +374,16 @@ async fn whoever_looks_at_the_rows_finds_those_before_finished() {
             let found = ask(engine, &made.names.database, "select finished from public.seen").await;
             assert_eq!(found, [[Some(seen.to_owned())]], "{sql}");
         }
+        // One that looks by a name that it does not say finds them as well, where it writes to its own tables or is in use already.
+        let peek = "CREATE TABLE seen (finished text); CREATE FUNCTION peek() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            EXECUTE 'SELECT count(finished_at)::text FROM _prisma_' || 'migrations' INTO NEW.finished; RETURN NEW; END $$;
+            CREATE TRIGGER peek BEFORE INSERT ON seen FOR EACH ROW EXECUTE FUNCTION peek();";
+        let made = make(engine, Source::Empty).await;
+        replay(engine, &made, &[migration("!", peek)]).await.unwrap();
+        assert_eq!(replay(engine, &made, &many(10, "INSERT INTO seen DEFAULT VALUES")).await.unwrap(), 20);
+        assert_eq!(rows(engine, &made).await[1..], finished(20));
+        let found = ask(engine, &made.names.database, "select finished from public.seen").await;
+        assert_eq!(found, [[Some("11".to_owned())]]);
         // What an earlier replay left on the table is heard each time.
         let made = make(engine, Source::Empty).await;
         let trigger = "CREATE TABLE heard (name text);
@@ -375,6 +394,25 @@ async fn whoever_looks_at_the_rows_finds_those_before_finished() {
         assert_eq!(replay(engine, &made, &many(20, "")).await.unwrap(), 20);
         let heard = ask(engine, &made.names.database, "select count(*)::text from public.heard").await;
         assert_eq!(heard, [[Some("20".to_owned())]]);
+    })
+    .await;
+}
+
+/// Whoever is killed in the middle of it goes on from there.
+#[tokio::test]
+async fn a_database_in_use_has_each_row_before_its_file() {
+    on_each_server(async |engine| {
+        let made = make(engine, Source::Empty).await;
+        let peek = "CREATE FUNCTION peek() RETURNS text LANGUAGE plpgsql AS $$ DECLARE found text; BEGIN
+            EXECUTE 'SELECT count(*) FROM _prisma_' || 'migrations' INTO found; RETURN found; END $$;";
+        replay(engine, &made, &[migration("!", peek)]).await.unwrap();
+        let public = InstanceNames::of(&format!("acme_shop_pr_{}", &made.id[..8])).unwrap();
+        let unused = InstanceNames::trash("unused").unwrap();
+        engine.publish(&made.names, &public, &unused, &identity("a", 1)).await.unwrap();
+        let live = Made { access: public.access(&made.access.password), names: public, ..made };
+        replay(engine, &live, &many(10, "CREATE TABLE seen AS SELECT peek() AS found")).await.unwrap();
+        let found = ask(engine, &live.names.database, "select found from public.seen").await;
+        assert_eq!(found, [[Some("12".to_owned())]]);
     })
     .await;
 }
