@@ -115,7 +115,9 @@ fn compared(repository: &gix::Repository, base_ref: &str, head: &Oid) -> Result<
         commit.map_err(|error| broken(&asked, error))?;
         behind_by += 1;
     }
-    Ok(Comparison { tip: oid(tip)?, merge_base: oid(merge_base.detach())?, behind_by, added: Vec::new() })
+    let (tip, merge_base) = (oid(tip)?, oid(merge_base.detach())?);
+    // Here the trees themselves are at hand.
+    Ok(Comparison { tip, merge_base, behind_by, changes: Vec::new(), shows_all: false })
 }
 
 fn listed(repository: &gix::Repository, commit: &Oid) -> Result<Tree, SourceError> {

@@ -143,6 +143,7 @@ impl Service {
 
         let shutdown = CancellationToken::new();
         let listener = Arc::new(servers.store.listener());
+        let turns = Turns::default();
         let worker = Worker {
             store: servers.store.working(),
             engine: servers.engine.clone(),
@@ -151,7 +152,7 @@ impl Service {
             pool: PoolLimits { floor: args.pool_size, ceiling: args.pool_max },
             layer_budget: args.layer_budget,
             idle_ttl: args.idle_ttl(),
-            turns: Turns::default(),
+            turns: turns.clone(),
             doubts: Doubts::default(),
         };
         let app = App {
@@ -170,7 +171,7 @@ impl Service {
         };
         let router = web::router(
             app,
-            webhook::router(WebhookState::new(servers.store.clone(), listener.clone(), secrets)),
+            webhook::router(WebhookState::new(servers.store.clone(), listener.clone(), secrets, turns)),
         );
         let scheduler = schedule::start(&servers.store, &shutdown).await?;
         let mut tasks = tokio::task::JoinSet::new();

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use crate::domain::ids::Oid;
-use crate::domain::tree::Tree;
+use crate::domain::tree::{ChangedFile, Tree};
 
 /// How a head stands against its base branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +17,10 @@ pub struct Comparison {
     pub merge_base: Oid,
     /// Commits of the base that the head lacks.
     pub behind_by: u32,
-    /// Files that the head adds, as far as the host showed them whole: by their blobs' ids, which their bytes were checked against.
-    pub added: Vec<(Oid, Bytes)>,
+    /// Files in which the head differs from the merge base, as far as the host shows them.
+    pub changes: Vec<ChangedFile>,
+    /// Whether those are all.
+    pub shows_all: bool,
 }
 
 /// Git's objects of one repository.

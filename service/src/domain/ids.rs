@@ -92,6 +92,11 @@ impl From<RepositoryName> for String {
 pub struct Oid(Arc<str>);
 
 impl Oid {
+    /// What git writes where there is no object.
+    pub fn null() -> Self {
+        Self("0".repeat(40).as_str().into())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

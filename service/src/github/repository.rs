@@ -18,7 +18,7 @@ use super::listing::{Step, Walk, WalkError};
 use super::request::{Answer, Caller};
 use crate::domain::ids::{Oid, RepositoryName};
 use crate::domain::patch;
-use crate::domain::tree::{Tree, is_read};
+use crate::domain::tree::{Change, ChangedFile, Tree, is_read};
 use crate::source::{Comparison, Source, SourceError};
 
 /// How many listings of one tree are asked for at a time.
@@ -42,11 +42,14 @@ struct CompareObject<'a> {
     base_commit: CommitObject,
     merge_base_commit: CommitObject,
     behind_by: u32,
-    #[serde(borrow, default)]
-    files: Vec<FileObject<'a>>,
+    #[serde(borrow)]
+    files: Option<Vec<FileObject<'a>>>,
 }
 
-/// A file of a comparison. GitHub shows 300 at most, and no patch of what is binary or large.
+/// GitHub shows so many files of a comparison at most.
+const MOST_FILES: usize = 300;
+
+/// A file of a comparison. GitHub shows no patch of what is binary or large.
 #[derive(Deserialize)]
 struct FileObject<'a> {
     #[serde(borrow)]
@@ -59,13 +62,20 @@ struct FileObject<'a> {
 }
 
 impl FileObject<'_> {
-    /// A file that the head adds and that may have to be read, if all of it is here.
-    fn added(&self) -> Option<(Oid, Bytes)> {
-        if self.status != "added" || !is_read(&self.filename) {
-            return None;
-        }
-        let oid: Oid = self.sha.as_ref()?.parse().ok()?;
-        let bytes = patch::added_file(self.patch.as_ref()?)?;
+    fn changed(self) -> ChangedFile {
+        let oid = self.sha.as_ref().and_then(|sha| sha.parse().ok());
+        let change = match (self.status.as_ref(), oid) {
+            ("added", oid) => Change::Added(oid.and_then(|oid| self.shown(oid))),
+            ("modified", Some(oid)) => Change::Modified(oid),
+            _ => Change::Other,
+        };
+        ChangedFile { path: self.filename.into_owned(), change }
+    }
+
+    /// The blob of a file that the head adds and that may have to be read, if all of it is here.
+    fn shown(&self, oid: Oid) -> Option<(Oid, Bytes)> {
+        let patch = self.patch.as_ref().filter(|_| is_read(&self.filename))?;
+        let bytes = patch::added_file(patch)?;
         hashes_to(&bytes, &oid).then(|| (oid, bytes.into()))
     }
 }
@@ -117,12 +127,10 @@ impl RepositoryClient {
         // The commits of a comparison are of no interest, and can be many. All files come with the first page.
         let answer = self.send(ask.query(&[("per_page", "1")])).await?;
         let CompareObject { base_commit, merge_base_commit, behind_by, files } = answer.json()?;
-        Ok(Comparison {
-            tip: base_commit.sha,
-            merge_base: merge_base_commit.sha,
-            behind_by,
-            added: files.iter().filter_map(FileObject::added).collect(),
-        })
+        let shows_all = files.as_ref().is_some_and(|files| files.len() < MOST_FILES);
+        let changes = files.into_iter().flatten().map(FileObject::changed).collect();
+        let (tip, merge_base) = (base_commit.sha, merge_base_commit.sha);
+        Ok(Comparison { tip, merge_base, behind_by, changes, shows_all })
     }
 
     async fn listed(&self, commit: &Oid) -> Result<Tree, GithubError> {

@@ -1,7 +1,7 @@
 //! Takes up a pull request's new deliveries: they are told in order, and what is stored converges to what GitHub means.
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::Transaction;
+use deadpool_postgres::GenericClient;
 use serde_json::json;
 
 use super::{JobError, Worker};
@@ -15,7 +15,7 @@ use crate::github::Permission;
 use crate::store::deliveries::Delivery;
 use crate::store::pulls::{Approval, StoredPull};
 use crate::store::repositories::Repository;
-use crate::store::{Store, StoreError, audit, branches, deliveries, pulls, reports, repositories};
+use crate::store::{StoreError, audit, branches, deliveries, pulls, reports, repositories};
 use crate::telemetry::traces;
 use crate::webhook::payload::{self, Told};
 
@@ -85,33 +85,34 @@ impl Worker {
         let news = self.read_news(id, before.as_ref(), &new).await?;
 
         let ids: Vec<String> = new.iter().map(|delivery| delivery.id.clone()).collect();
-        let mut client = self.store.client().await?;
-        let tx = Store::begin(&mut client).await?;
-        if let Some(told) = &news.repository
-            && !known.is_some_and(|known| known.is_known_as(told))
-        {
-            repositories::upsert(&tx, told).await?;
-        }
         let outcome = if news.pull.is_some() { "changed what is known" } else { "told nothing new" };
-        // GitHub may have been asked since: whatever else was stored meanwhile counts, and branches are asked for first, as above.
-        let (mut branches, mut pull, repository, ()) = tokio::try_join!(biased;
-            branches::of_pull(&tx, id),
-            save(&tx, id, &news),
-            repositories::find(&tx, id.repository),
-            deliveries::absorb(&tx, &ids, outcome)
-        )?;
-        if news.rerequested {
-            retry(&tx, id).await?;
-            branches = branches::of_pull(&tx, id).await?;
-            pull = pulls::find(&tx, id).await?;
-        }
-        if !news.touched.is_empty()
-            && let Some(comment) = reports::find_comment(&tx, id).await?
-            && news.touched.contains(&comment.github_id)
-        {
-            reports::forget_comment(&tx, id).await?;
-        }
-        Store::commit(tx).await?;
+        let stored = self.store.at_once(async |tx| {
+            if let Some(told) = &news.repository
+                && !known.is_some_and(|known| known.is_known_as(told))
+            {
+                repositories::upsert(tx, told).await?;
+            }
+            // GitHub may have been asked since: whatever else was stored meanwhile counts, and branches are asked for first, as above.
+            let (mut branches, mut pull, repository, ()) = tokio::try_join!(biased;
+                branches::of_pull(tx, id),
+                save(tx, id, &news),
+                repositories::find(tx, id.repository),
+                deliveries::absorb(tx, &ids, outcome)
+            )?;
+            if news.rerequested {
+                retry(tx, id).await?;
+                branches = branches::of_pull(tx, id).await?;
+                pull = pulls::find(tx, id).await?;
+            }
+            if !news.touched.is_empty()
+                && let Some(comment) = reports::find_comment(tx, id).await?
+                && news.touched.contains(&comment.github_id)
+            {
+                reports::forget_comment(tx, id).await?;
+            }
+            Ok((repository, pull, branches))
+        });
+        let (repository, pull, branches) = stored.await?;
         let heard = Some(Heard { first_at, news: !news.is_none() });
         Ok(Known { repository, pull, branches, heard })
     }
@@ -245,7 +246,7 @@ impl Worker {
 }
 
 /// Stores what is told of a pull request itself; as it is stored then.
-async fn save(tx: &Transaction<'_>, id: PullId, news: &News) -> Result<Option<StoredPull>, StoreError> {
+async fn save(tx: &impl GenericClient, id: PullId, news: &News) -> Result<Option<StoredPull>, StoreError> {
     let stored = match &news.pull {
         Some(pull) => Some(pulls::save(tx, pull).await?),
         None => pulls::find(tx, id).await?,
@@ -272,7 +273,7 @@ fn approved(id: PullId, news: &News, approval: &Approval) -> Entry {
 }
 
 /// A check that is asked for again starts over: what failed is rebuilt, and GitHub is told whatever comes of it.
-async fn retry(tx: &Transaction<'_>, id: PullId) -> Result<(), JobError> {
+async fn retry(tx: &impl GenericClient, id: PullId) -> Result<(), StoreError> {
     for branch in branches::of_pull(tx, id).await? {
         if matches!(branch.state, BranchState::Failed | BranchState::Errored) {
             branches::request_reset(tx, branch.id).await?;

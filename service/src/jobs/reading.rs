@@ -13,7 +13,7 @@ use crate::domain::prisma::{self, Broken, LOCK_FILE, Listing};
 use crate::domain::pull::PullRequest;
 use crate::domain::report::Notice;
 use crate::domain::seed::{self, SeedFile};
-use crate::domain::tree::{CONFIG_PATH, Tree, TreeEntry};
+use crate::domain::tree::{CONFIG_PATH, Change, Tree, TreeEntry};
 use crate::source::{Comparison, Source, SourceError};
 use crate::store::{Store, StoreError, objects};
 
@@ -102,22 +102,45 @@ struct Trees {
 impl Reader<'_> {
     pub async fn pull(&self, pull: &PullRequest) -> Result<Reading, ReadError> {
         let comparison = async { Ok(self.source.compare(&pull.base_ref, &pull.head_sha).await?) };
-        // A round trip to GitHub takes longer than all the rest: these two do not wait for each other.
-        let (comparison, head): (_, Arc<Tree>) = tokio::try_join!(comparison, self.tree(&pull.head_sha))?;
-        if !comparison.added.is_empty() {
-            // Nothing of these has to be asked for.
-            let added: Vec<_> = comparison
-                .added
-                .iter()
-                .map(|(oid, bytes)| (oid.clone(), Content::new(bytes.clone())))
-                .collect();
-            drop(objects::put_blobs(self.store, &added));
-        }
+        let kept = async {
+            Ok::<_, ReadError>(objects::get_tree(self.store, self.repository, &pull.head_sha).await?)
+        };
+        let (comparison, kept): (Comparison, _) = tokio::try_join!(comparison, kept)?;
+        self.keep_added(&comparison);
+        let head = match kept {
+            Some(head) => head,
+            None => self.head(&pull.head_sha, &comparison).await?,
+        };
         let trees = self.trees(head, &comparison).await?;
         let config = self.config(&trees.tip).await?;
         let detected = detect::detect(&config, &trees.head, &trees.merge_base).map_err(undetected)?;
         let databases = self.databases(&detected, &trees).await?;
         Ok(Reading { comparison, detected, databases })
+    }
+
+    /// What a comparison showed whole need not be asked for.
+    fn keep_added(&self, comparison: &Comparison) {
+        let added = comparison.changes.iter().filter_map(|changed| match &changed.change {
+            Change::Added(Some((oid, bytes))) => Some((oid.clone(), Content::new(bytes.clone()))),
+            _ => None,
+        });
+        let added: Vec<_> = added.collect();
+        if !added.is_empty() {
+            drop(objects::put_blobs(self.store, &added));
+        }
+    }
+
+    /// The head's tree: the one that it began from, which is known mostly, with what was changed since, or GitHub's listing of it, which is as long as
+    /// the repository is large.
+    async fn head(&self, head: &Oid, comparison: &Comparison) -> Result<Arc<Tree>, ReadError> {
+        if comparison.shows_all {
+            let base = objects::get_tree(self.store, self.repository, &comparison.merge_base).await?;
+            if let Some(tree) = base.and_then(|base| base.after(&comparison.changes)).map(Arc::new) {
+                drop(objects::put_tree(self.store, self.repository, head, &tree));
+                return Ok(tree);
+            }
+        }
+        self.listed(head).await
     }
 
     /// The base of a database at one commit alone, for building its layer before a pull request needs it.
@@ -144,6 +167,10 @@ impl Reader<'_> {
         if let Some(tree) = objects::get_tree(self.store, self.repository, commit).await? {
             return Ok(tree);
         }
+        self.listed(commit).await
+    }
+
+    async fn listed(&self, commit: &Oid) -> Result<Arc<Tree>, ReadError> {
         let tree = Arc::new(self.source.tree(commit).await?);
         drop(objects::put_tree(self.store, self.repository, commit, &tree));
         Ok(tree)

@@ -35,6 +35,8 @@ const PATIENCE: Duration = Duration::from_millis(700);
 /// What is left to do after a verdict waits for so long. To make another spare, and to tell GitHub, keeps the machine busy, and whoever waits for the
 /// database goes first.
 const ANSWER_FIRST: Duration = Duration::from_millis(15);
+/// And so long the next pull request: about as it takes to answer.
+const ANSWERING: Duration = Duration::from_millis(8);
 /// For how long more deliveries are waited for after some that told nothing new.
 const HEARING: Duration = Duration::from_millis(50);
 
@@ -230,8 +232,9 @@ impl Worker {
                 }
             }
         }
+        tokio::time::sleep(ANSWERING).await;
         call.turn.end();
-        tokio::time::sleep(ANSWER_FIRST).await;
+        tokio::time::sleep(ANSWER_FIRST - ANSWERING).await;
         if reading.comparison.merge_base == reading.comparison.tip {
             for database in &reading.databases {
                 let DatabaseReading { layout, base, .. } = database;

@@ -68,14 +68,20 @@ async fn a_head_is_compared_with_its_base() {
     let tip: Oid = repository.git(&["rev-parse", "main"]).parse().unwrap();
     assert_eq!(
         comparison,
-        Comparison { tip, merge_base: fork_point.clone(), behind_by: 3, added: Vec::new() }
+        Comparison {
+            tip,
+            merge_base: fork_point.clone(),
+            behind_by: 3,
+            changes: Vec::new(),
+            shows_all: false
+        }
     );
     assert_eq!(repository.git(&["rev-list", "--count", "feature/tags..main"]), "3");
 
     let upside_down = git.compare("feature/tags", &fork_point).await.unwrap();
     assert_eq!(
         upside_down,
-        Comparison { tip: head, merge_base: fork_point, behind_by: 1, added: Vec::new() }
+        Comparison { tip: head, merge_base: fork_point, behind_by: 1, changes: Vec::new(), shows_all: false }
     );
 }
 

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::domain::ids::PullId;
 use crate::domain::job::Lane;
+use crate::domain::state::BranchState;
 use crate::store::test_support::TestStore;
 use crate::store::{Event, Listener, Store, jobs};
 
@@ -312,7 +313,7 @@ async fn severed_sessions_are_made_again() {
             Event::Connected
         );
         killer.execute("select pg_notify('offshoot_branches', '7#42')", &[]).await.unwrap();
-        let branch = Event::Branch(PullId { repository: 7, number: 42 });
+        let branch = Event::Branch(PullId { repository: 7, number: 42 }, BranchState::Ready);
         assert_eq!(timeout(PATIENCE, events.recv()).await.expect("it hears").unwrap(), branch);
         // The pool may still hold sessions that were severed.
         until(async || match bench.test.store.client().await {

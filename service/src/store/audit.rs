@@ -1,7 +1,7 @@
 //! The audit log.
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::{GenericClient, Transaction};
+use deadpool_postgres::GenericClient;
 use serde_json::Value;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
@@ -52,7 +52,7 @@ pub struct Filter {
 
 /// Writes an entry down, together with what it tells of, and logs it. The table is the authority: where the transaction is undone, only the
 /// line in the log remains.
-pub async fn record(tx: &Transaction<'_>, entry: &Entry) -> Result<(), StoreError> {
+pub async fn record(tx: &impl GenericClient, entry: &Entry) -> Result<(), StoreError> {
     query(
         "record an action",
         "insert into audit (actor, via, action, subject, request_id, details) values ($1, $2, $3, $4, $5, $6)",

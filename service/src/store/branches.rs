@@ -30,7 +30,7 @@ use tokio_postgres::types::Json;
 
 pub use credentials::{Credentials, credentials};
 pub use lifetimes::{Aging, aging, note_sessions, set_expiry, set_protected};
-pub use lists::{Count, Filter, Listed, counts, find_by_name, list, live_names};
+pub use lists::{Count, Filter, Listed, Named, counts, find_by_name, list, live_names};
 pub use queue::{first_waiting, leave_queue, waiting_for_room, waiting_pulls};
 
 use super::StoreError;

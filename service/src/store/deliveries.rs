@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::{GenericClient, Transaction};
+use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 
 use super::StoreError;
@@ -186,7 +186,7 @@ pub async fn has_unabsorbed(client: &impl GenericClient, pull: PullId) -> Result
 }
 
 /// Marks deliveries as taken up, in the transaction that stores what they changed.
-pub async fn absorb(tx: &Transaction<'_>, ids: &[String], outcome: &str) -> Result<(), StoreError> {
+pub async fn absorb(tx: &impl GenericClient, ids: &[String], outcome: &str) -> Result<(), StoreError> {
     query(
         "mark deliveries as absorbed",
         "update deliveries set absorbed_at = now(), outcome = $2 where id = any($1) and absorbed_at is null",

@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::{GenericClient, Transaction};
+use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 
 use super::StoreError;
@@ -127,22 +127,28 @@ pub async fn create(
 /// Records that an instance took its branch's place under `published`, and that the one that had it is trash under
 /// `trashed`. Says which that was.
 pub async fn promote(
-    tx: &Transaction<'_>,
+    tx: &impl GenericClient,
     id: &str,
     published: &InstanceNames,
     trashed: &InstanceNames,
+    replaces: bool,
 ) -> Result<Option<Instance>, StoreError> {
-    let replaced = query(
-        "record that an instance lost its place",
-        concat!(
-            "update instances set state = 'trash', database_name = $2, role_name = $3
-         where state = 'live' and id <> $1 and branch = (select branch from instances where id = $1)
-         returning ",
-            columns!()
-        ),
-    )
-    .optional(tx, &[&id, &trashed.database, &trashed.role])
-    .await?;
+    let replaced = match replaces {
+        true => {
+            query(
+                "record that an instance lost its place",
+                concat!(
+                    "update instances set state = 'trash', database_name = $2, role_name = $3
+                 where state = 'live' and id <> $1 and branch = (select branch from instances where id = $1)
+                 returning ",
+                    columns!()
+                ),
+            )
+            .optional(tx, &[&id, &trashed.database, &trashed.role])
+            .await?
+        }
+        false => None,
+    };
     // Only now are the names free.
     let promoted = query(
         "record that an instance took its place",

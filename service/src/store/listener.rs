@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::ids::PullId;
 use crate::domain::job::{Job, Lane};
+use crate::domain::state::BranchState;
 use crate::postgres::{ConnectError, Endpoint};
 
 const JOBS: &str = "offshoot_jobs";
@@ -19,8 +20,8 @@ const FORKS: &str = "offshoot_forks";
 pub enum Event {
     /// A job of this lane may be waiting.
     Job(Lane),
-    /// A branch of this pull request changed.
-    Branch(PullId),
+    /// A branch of this pull request changed, and is in this state now.
+    Branch(PullId, BranchState),
     /// A fork that somebody waits for was made, or will not be.
     Fork(Uuid),
     /// The listener is connected, anew or for the first time: anything may have happened before.
@@ -104,7 +105,10 @@ async fn pass_on(endpoint: &Endpoint, events: &broadcast::Sender<Event>) -> Resu
 fn event_of(channel: &str, payload: &str) -> Option<Event> {
     match channel {
         JOBS => Lane::of_kind(payload).map(Event::Job),
-        BRANCHES => payload.parse().ok().map(Event::Branch),
+        BRANCHES => {
+            let (pull, state) = payload.split_once(' ')?;
+            Some(Event::Branch(pull.parse().ok()?, state.parse().ok()?))
+        }
         FORKS => payload.parse().ok().map(Event::Fork),
         _ => None,
     }
@@ -119,7 +123,9 @@ mod tests {
         let pull = PullId { repository: 7, number: 42 };
         assert_eq!(event_of("offshoot_jobs", "reconcile_pull"), Some(Event::Job(Lane::Foreground)));
         assert_eq!(event_of("offshoot_jobs", "make_coffee"), None);
-        assert_eq!(event_of("offshoot_branches", "7#42"), Some(Event::Branch(pull)));
+        let ready = Event::Branch(pull, BranchState::Ready);
+        assert_eq!(event_of("offshoot_branches", "7#42 ready"), Some(ready));
+        assert_eq!(event_of("offshoot_branches", "7#42"), None);
         assert_eq!(event_of("offshoot_branches", "hello"), None);
         let fork = Uuid::new_v4();
         assert_eq!(event_of("offshoot_forks", &fork.to_string()), Some(Event::Fork(fork)));

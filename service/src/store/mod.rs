@@ -64,6 +64,26 @@ pub struct Store {
     recent: objects::Recent,
 }
 
+/// A session in a transaction. Its end undoes that.
+struct Unfinished(Option<Client>);
+
+impl Unfinished {
+    fn client(&self) -> &Client {
+        self.0.as_ref().expect("it is there until the end")
+    }
+
+    fn finish(mut self) {
+        // It goes back to its pool.
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        drop(self.0.take().map(Client::take));
+    }
+}
+
 /// Whether a commit waits until the server's disk has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Commits {
@@ -134,6 +154,24 @@ impl Store {
     /// Commits a transaction.
     pub async fn commit(tx: Transaction<'_>) -> Result<(), StoreError> {
         tx.commit().await.map_err(|source| StoreError::Database { doing: "commit a transaction", source })
+    }
+
+    /// Runs statements in one transaction that nobody waits to begin: the beginning is sent right before the first of them. Where one fails, or this is
+    /// dropped, all are undone.
+    pub async fn at_once<T>(
+        &self,
+        statements: impl AsyncFnOnce(&Client) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let session = Unfinished(Some(self.client().await?));
+        let client = session.client();
+        let say = async |sql, doing| {
+            client.batch_execute(sql).await.map_err(|source| StoreError::Database { doing, source })
+        };
+        let begun = say("begin", "begin a transaction");
+        let ((), outcome) = tokio::try_join!(biased; begun, statements(client))?;
+        say("commit", "commit a transaction").await?;
+        session.finish();
+        Ok(outcome)
     }
 
     /// The key to the credentials.

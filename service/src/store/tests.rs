@@ -81,6 +81,28 @@ async fn a_session_that_is_killed_is_transient_and_replaced() {
 }
 
 #[tokio::test]
+async fn what_is_done_at_once_is_done_whole_or_not_at_all() {
+    let test = TestStore::new().await;
+    let make = async |tx: &deadpool_postgres::Client, name: &str| {
+        let made = tx.batch_execute(&format!("create table {name} ()")).await;
+        made.map_err(|source| StoreError::Database { doing: "make a table", source })
+    };
+    test.store.at_once(async |tx| make(tx, "whole").await).await.unwrap();
+    let failed = test.store.at_once(async |tx| {
+        make(tx, "half").await?;
+        make(tx, "whole").await
+    });
+    assert!(failed.await.is_err());
+    let dropped = test.store.at_once(async |tx| {
+        make(tx, "half").await?;
+        std::future::pending::<Result<(), StoreError>>().await
+    });
+    assert!(tokio::time::timeout(Duration::from_millis(500), dropped).await.is_err());
+    // Nobody holds a lock on the name any more.
+    test.store.at_once(async |tx| make(tx, "half").await).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_was_listed_goes_over_nothing_that_was_told_since() {
     let test = TestStore::new().await;
     let client = test.store.client().await.unwrap();
@@ -343,7 +365,7 @@ async fn one_instance_of_a_branch_is_live() {
         instances::create(&client, id, branch, &names(id)).await.unwrap();
         assert_eq!(instances::preparing_of(&client, branch).await.unwrap().len(), 1);
         let tx = Store::begin(&mut client).await.unwrap();
-        let replaced = instances::promote(&tx, id, &names("place"), &names("old")).await.unwrap();
+        let replaced = instances::promote(&tx, id, &names("place"), &names("old"), true).await.unwrap();
         Store::commit(tx).await.unwrap();
         assert_eq!(replaced.map(|instance| instance.id), (id == "two").then(|| "one".to_owned()));
     }

@@ -17,7 +17,9 @@ use tokio::time::timeout;
 use super::inbox::Inbox;
 use super::payload;
 use super::problem::Problem;
+use super::rush::Rush;
 use super::signature;
+use crate::jobs::Turns;
 use crate::secret::Secret;
 use crate::store::deliveries::Receipt;
 use crate::store::{Listener, Store};
@@ -38,12 +40,20 @@ pub struct WebhookState {
     /// Any of them may have signed a delivery: there are two while one is being replaced.
     secrets: Vec<Secret>,
     room_for_large: Semaphore,
+    rush: Rush,
+    turns: Turns,
 }
 
 impl WebhookState {
     /// Within a runtime: what comes in is stored by a task of its own.
-    pub fn new(store: Store, listener: Arc<Listener>, secrets: Vec<Secret>) -> Self {
-        Self { inbox: Inbox::open(store, listener), secrets, room_for_large: Semaphore::new(LARGE_AT_ONCE) }
+    pub fn new(store: Store, listener: Arc<Listener>, secrets: Vec<Secret>, turns: Turns) -> Self {
+        Self {
+            inbox: Inbox::open(store, listener),
+            secrets,
+            room_for_large: Semaphore::new(LARGE_AT_ONCE),
+            rush: Rush::default(),
+            turns,
+        }
     }
 }
 
@@ -54,6 +64,7 @@ pub fn router(state: WebhookState) -> Router {
 
 async fn receive(State(state): State<Arc<WebhookState>>, request: Request) -> Response {
     let began = Instant::now();
+    let _in_rush = state.rush.join(&state.turns).await;
     let response = match take(&state, request).await {
         Ok(status) => status.into_response(),
         Err(problem) => {

@@ -4,6 +4,7 @@ mod handler;
 mod inbox;
 pub mod payload;
 mod problem;
+mod rush;
 pub mod signature;
 
 pub use handler::{WebhookState, router};

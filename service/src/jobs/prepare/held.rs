@@ -1,6 +1,6 @@
 //! What a branch's database holds now, by its own word.
 
-use deadpool_postgres::Transaction;
+use deadpool_postgres::GenericClient;
 
 use super::Preparer;
 use crate::domain::bookkeeping::{self, AppliedState};
@@ -88,9 +88,10 @@ impl Preparer<'_> {
 }
 
 /// Records that an instance has its branch's place, and that the one before it is trash under the names it was given.
-pub(super) async fn promote(tx: &Transaction<'_>, branch: &Branch, id: &str) -> Result<(), StoreError> {
+pub(super) async fn promote(tx: &impl GenericClient, branch: &Branch, id: &str) -> Result<(), StoreError> {
     let public = instances::InstanceNames::both(&branch.database_name);
     let trash = instances::InstanceNames::both(&crate::engine::trash_name(id));
-    instances::promote(tx, id, &public, &trash).await?;
+    // Of the first generation there is none before it.
+    instances::promote(tx, id, &public, &trash, branch.generation > 0).await?;
     Ok(())
 }

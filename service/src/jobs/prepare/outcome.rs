@@ -12,7 +12,6 @@ use crate::domain::seed::{SeedFile, SeededFile};
 use crate::domain::state::BranchState;
 use crate::engine::Ledger;
 use crate::jobs::JobError;
-use crate::store::Store;
 use crate::store::branches::{self, Change};
 use crate::store::instances::Taken;
 
@@ -153,16 +152,17 @@ impl Preparer<'_> {
         };
         let state = if ready { BranchState::Ready } else { BranchState::Failed };
         // The verdict is told to others, and with it goes all that led to it.
-        let mut client = self.store.durable().client().await?;
-        let tx = Store::begin(&mut client).await?;
-        let promoted = async {
-            match &published {
-                Some(published) => held::promote(&tx, branch, &published.id).await,
-                None => Ok(()),
-            }
-        };
-        let ((), branch) = tokio::try_join!(promoted, branches::settle(&tx, branch, state, change))?;
-        Store::commit(tx).await?;
+        let store = self.store.durable();
+        let told = store.at_once(async |tx| {
+            let promoted = async {
+                match &published {
+                    Some(published) => held::promote(tx, branch, &published.id).await,
+                    None => Ok(()),
+                }
+            };
+            tokio::try_join!(promoted, branches::settle(tx, branch, state, change))
+        });
+        let ((), branch) = told.await?;
         record(order, &branch);
         Ok(branch)
     }

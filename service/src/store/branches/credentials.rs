@@ -15,7 +15,9 @@ pub struct Credentials {
     pub reader_password: Secret,
 }
 
-struct Sealed {
+/// The same, encrypted; none of a branch that is deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sealed {
     password: Option<Vec<u8>>,
     reader_password: Option<Vec<u8>>,
 }
@@ -36,13 +38,24 @@ pub async fn credentials(
         query("read a branch's credentials", "select password, reader_password from branches where id = $1")
             .optional(client, &[&id])
             .await?;
-    match sealed {
-        Some(Sealed { password: Some(password), reader_password: Some(reader_password) }) => {
-            Ok(Credentials {
-                password: vault.decrypt(&password)?,
-                reader_password: vault.decrypt(&reader_password)?,
-            })
-        }
-        _ => Err(StoreError::Missing(format!("credentials of branch {id}"))),
+    sealed.and_then(|sealed| sealed.open(vault).transpose()).unwrap_or_else(|| Err(missing(id)))
+}
+
+impl Sealed {
+    fn open(&self, vault: &Vault) -> Result<Option<Credentials>, StoreError> {
+        let (Some(password), Some(reader_password)) = (&self.password, &self.reader_password) else {
+            return Ok(None);
+        };
+        let (password, reader_password) = (vault.decrypt(password)?, vault.decrypt(reader_password)?);
+        Ok(Some(Credentials { password, reader_password }))
     }
+
+    /// Of the branch with this number.
+    pub(super) fn of(&self, id: BranchId, vault: &Vault) -> Result<Credentials, StoreError> {
+        self.open(vault)?.ok_or_else(|| missing(id))
+    }
+}
+
+fn missing(id: BranchId) -> StoreError {
+    StoreError::Missing(format!("credentials of branch {id}"))
 }

@@ -6,9 +6,11 @@ use tokio_postgres::Row;
 use super::super::StoreError;
 use super::super::page::{Page, PageRequest, Total};
 use super::super::query::{FromRow, get, parsed, query, unreadable};
+use super::credentials::{Credentials, Sealed};
 use crate::domain::branch::Branch;
 use crate::domain::ids::{DatabaseLabel, RepositoryName};
 use crate::domain::state::BranchState;
+use crate::secret::Vault;
 
 /// Which branches a list is about. With no state asked for, the deleted ones are left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +31,28 @@ impl FromRow for Listed {
         let repository = RepositoryName::new(get(row, "owner")?, get(row, "name")?)
             .map_err(|error| unreadable("owner, name", error))?;
         Ok(Self { repository, branch: Branch::from_row(row)? })
+    }
+}
+
+/// A branch that was asked for by name, and its passwords as they are kept: whoever asks for one mostly wants the other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named {
+    pub repository: RepositoryName,
+    pub branch: Branch,
+    sealed: Sealed,
+}
+
+impl Named {
+    /// The passwords of the branch, if it is not deleted.
+    pub fn credentials(&self, vault: &Vault) -> Result<Credentials, StoreError> {
+        self.sealed.of(self.branch.id, vault)
+    }
+}
+
+impl FromRow for Named {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        let Listed { repository, branch } = Listed::from_row(row)?;
+        Ok(Self { repository, branch, sealed: Sealed::from_row(row)? })
     }
 }
 
@@ -78,14 +102,14 @@ pub async fn find_by_name(
     repository: &RepositoryName,
     number: i32,
     database: &DatabaseLabel,
-) -> Result<Option<Listed>, StoreError> {
+) -> Result<Option<Named>, StoreError> {
     query(
         "find a branch by its repository's name",
         concat!(
             "select ",
             columns!(),
             ",
-             known.owner, known.name
+             known.owner, known.name, branches.password, branches.reader_password
          from (
              select github_id, owner, name from repositories where lower(owner) = lower($1) and lower(name) = lower($2)
              order by removed_at is not null, updated_at desc limit 1

@@ -22,7 +22,7 @@ use crate::domain::pull::PullRequest;
 use crate::domain::repository::RepositoryFacts;
 use crate::domain::state::BranchState;
 use crate::github::GithubError;
-use crate::store::branches::Change;
+use crate::store::branches::{Change, Named};
 use crate::store::{Store, StoreError, audit, branches, jobs, pulls, repositories};
 use crate::web::App;
 use crate::web::auth::Caller;
@@ -88,19 +88,20 @@ pub(super) async fn show(
     let repository = path.repository()?;
     caller.must_read(&repository)?;
     let found = wait::settled(&app, &repository, path.number, &which).await?;
-    let Some((repository, branch)) = found else {
+    let Some(found) = found else {
         return Err(Problem::not_found(format!(
             "{repository} has no branch `{}` for pull request {}: no webhook told of it, or it has no migrations.",
             which.database, path.number
         )));
     };
+    let Named { repository, branch, .. } = &found;
     if which.any_state && branch.is_reachable() {
-        return Ok(Json(document(&app, &repository, &branch).await?).into_response());
+        return Ok(Json(document(&app, &found)?).into_response());
     }
-    match readiness(&branch, which.sha.as_ref().map(Oid::as_str)) {
-        Readiness::Ready => Ok(Json(document(&app, &repository, &branch).await?).into_response()),
+    match readiness(branch, which.sha.as_ref().map(Oid::as_str)) {
+        Readiness::Ready => Ok(Json(document(&app, &found)?).into_response()),
         Readiness::NotYet => {
-            let document = BranchDocument::new(&repository, &branch, &app.public_url, None);
+            let document = BranchDocument::new(repository, branch, &app.public_url, None);
             Ok((StatusCode::ACCEPTED, [(header::RETRY_AFTER, "1")], Json(document)).into_response())
         }
         Readiness::Ended(problem) => Err(*problem),
@@ -108,14 +109,9 @@ pub(super) async fn show(
 }
 
 /// The branch's document with its URLs.
-async fn document(
-    app: &App,
-    repository: &RepositoryName,
-    branch: &Branch,
-) -> Result<BranchDocument, Problem> {
-    let client = app.store.client().await?;
-    let credentials = branches::credentials(&client, app.store.vault(), branch.id).await?;
-    let urls = Urls::of(&app.engine, &branch.database_name, &credentials);
+fn document(app: &App, found: &Named) -> Result<BranchDocument, Problem> {
+    let Named { repository, branch, .. } = found;
+    let urls = Urls::of(&app.engine, &branch.database_name, &found.credentials(app.store.vault())?);
     Ok(BranchDocument::new(repository, branch, &app.public_url, Some(urls)))
 }
 

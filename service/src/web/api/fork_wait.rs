@@ -18,7 +18,7 @@ use crate::domain::job::Job;
 use crate::domain::room::NoRoom;
 use crate::engine::{EngineError, fork_name};
 use crate::store::forks::{self, Handed, NewFork, Wanted, Wish};
-use crate::store::{Event, Store, jobs};
+use crate::store::{Event, Store, branches, jobs};
 use crate::web::App;
 use crate::web::problem::Problem;
 
@@ -94,7 +94,7 @@ async fn ready(app: &App, wish: &Wish<'_>) -> Result<Branch, Problem> {
     let which =
         Which { database: wish.database.clone(), sha: wish.sha.cloned(), wait: None, any_state: false };
     let found = wait::find(app, wish.repository, wish.number, &which).await?;
-    let Some((_, branch)) = found else {
+    let Some(branches::Named { branch, .. }) = found else {
         return Err(no_branch(wish.repository, wish.number, wish.database));
     };
     match readiness(&branch, wish.sha.map(Oid::as_str)) {

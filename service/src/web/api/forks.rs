@@ -19,7 +19,7 @@ use crate::domain::ids::{DatabaseLabel, Oid};
 use crate::domain::job::Job;
 use crate::engine::{Access, Engine};
 use crate::store::forks::{self, Fork, Handed, Wish};
-use crate::store::{Listener, Store, StoreError, jobs};
+use crate::store::{Listener, Store, StoreError, branches, jobs};
 use crate::web::App;
 use crate::web::auth::Caller;
 use crate::web::problem::Problem;
@@ -185,7 +185,7 @@ pub(super) async fn list(
     caller.must_read(&repository)?;
     let which = Which { database: which.database, sha: which.sha, wait: None, any_state: false };
     let found = wait::find(&app, &repository, path.number, &which).await?;
-    let Some((_, branch)) = found else {
+    let Some(branches::Named { branch, .. }) = found else {
         return Err(fork_wait::no_branch(&repository, path.number, &which.database));
     };
     let client = app.store.client().await?;

@@ -19,7 +19,7 @@ use crate::domain::branch::Branch;
 use crate::domain::ids::{Oid, RepositoryName};
 use crate::domain::pull::Wanted;
 use crate::domain::state::BranchState;
-use crate::store::branches::{self, Listed};
+use crate::store::branches::{self, Named};
 use crate::store::{Event, pulls};
 use crate::web::App;
 use crate::web::auth::Caller;
@@ -31,7 +31,7 @@ const LONGEST_STREAM: Duration = Duration::from_secs(30 * 60);
 /// Behind the announcements, in case one is lost.
 const POLL: Duration = Duration::from_secs(1);
 
-type Found = Option<(RepositoryName, Branch)>;
+type Found = Option<Named>;
 
 /// The branch as it stands, or as it stands when it is settled for the commit, at the latest after `wait` seconds.
 pub(super) async fn settled(
@@ -44,7 +44,7 @@ pub(super) async fn settled(
     let mut events = app.listener.subscribe();
     loop {
         let found = find(app, repository, number, which).await?;
-        let settled = found.as_ref().is_some_and(|(_, branch)| {
+        let settled = found.as_ref().is_some_and(|Named { branch, .. }| {
             // One that waits for room goes on by itself.
             branch.place().is_none()
                 && !matches!(readiness(branch, which.sha.as_ref().map(Oid::as_str)), Readiness::NotYet)
@@ -52,23 +52,35 @@ pub(super) async fn settled(
         if settled || Instant::now() >= deadline || app.stopping.is_cancelled() {
             return Ok(found);
         }
-        let repository = found.map(|(_, branch)| branch.pull.repository);
+        let repository = found.map(|found| found.branch.pull.repository);
         let until = deadline.min(Instant::now() + POLL);
         // Running out of time is how the poll comes round.
         tokio::select! {
-            _ = timeout_at(until, about(&mut events, number, repository)) => {}
+            _ = timeout_at(until, about(&mut events, number, repository, is_no_step)) => {}
             () = app.stopping.cancelled() => {}
         }
     }
 }
 
+/// Whether a branch has come to where it stays, as far as that can be told from its state.
+fn is_no_step(state: BranchState) -> bool {
+    !matches!(state, BranchState::Pending | BranchState::Preparing)
+}
+
 /// Waits for an announcement that may concern a pull request: one of its number, in any repository while its own is not known. In a burst, many
 /// wait for branches that are not there yet, and each asks the database again at every announcement that it takes for its own.
-async fn about(events: &mut tokio::sync::broadcast::Receiver<Event>, number: i32, repository: Option<i64>) {
+async fn about(
+    events: &mut tokio::sync::broadcast::Receiver<Event>,
+    number: i32,
+    repository: Option<i64>,
+    is_of_interest: fn(BranchState) -> bool,
+) {
     loop {
         match events.recv().await {
-            Ok(Event::Branch(pull))
-                if pull.number == number && repository.is_none_or(|id| id == pull.repository) =>
+            Ok(Event::Branch(pull, state))
+                if pull.number == number
+                    && repository.is_none_or(|id| id == pull.repository)
+                    && is_of_interest(state) =>
             {
                 return;
             }
@@ -88,14 +100,15 @@ pub(super) async fn find(
 ) -> Result<Found, Problem> {
     let client = app.store.client().await?;
     let found = branches::find_by_name(&client, repository, number, &which.database).await?;
-    let Some(Listed { repository, branch }) = found else { return Ok(None) };
-    if branch.state == BranchState::Deleted {
+    if let Some(Named { branch, .. }) = &found
+        && branch.state == BranchState::Deleted
+    {
         let stored = pulls::find(&client, branch.pull).await?;
         if stored.is_some_and(|stored| stored.pull.open && stored.wanted() != Wanted::No) {
             return Ok(None);
         }
     }
-    Ok(Some((repository, branch)))
+    Ok(found)
 }
 
 /// The branch's document each time that it changes, as server-sent events called `branch`.
@@ -112,7 +125,7 @@ pub(super) async fn events(
     caller.must_read(&repository)?;
     let events = app.listener.subscribe();
     let first = find(&app, &repository, path.number, &which).await?;
-    let Some((repository, branch)) = first else {
+    let Some(Named { repository, branch, .. }) = first else {
         return Err(Problem::not_found(format!(
             "{repository} has no branch for pull request {}.",
             path.number
@@ -148,8 +161,7 @@ async fn next(
     number: i32,
     which: &Which,
 ) -> Option<Branch> {
-    let (_, before) = find(app, repository, number, which).await.ok()??;
-    about(events, number, Some(before.pull.repository)).await;
-    let (_, branch) = find(app, repository, number, which).await.ok()??;
-    Some(branch)
+    let before = find(app, repository, number, which).await.ok()??;
+    about(events, number, Some(before.branch.pull.repository), |_| true).await;
+    Some(find(app, repository, number, which).await.ok()??.branch)
 }

@@ -4,6 +4,7 @@ use tower::ServiceExt;
 
 use super::super::signature::tests::sign;
 use super::*;
+use crate::jobs::Turns;
 use crate::store::test_support::TestStore;
 use crate::store::{deliveries, jobs};
 
@@ -18,7 +19,12 @@ impl Door {
     async fn new() -> Self {
         let test = TestStore::new().await;
         let secrets = vec![Secret::new("next"), Secret::new(SECRET)];
-        let router = router(WebhookState::new(test.store.clone(), test.store.listener().into(), secrets));
+        let router = router(WebhookState::new(
+            test.store.clone(),
+            test.store.listener().into(),
+            secrets,
+            Turns::default(),
+        ));
         Self { test, router }
     }
 
@@ -163,7 +169,12 @@ async fn what_is_too_large_is_refused_before_it_is_read_whole() {
 async fn without_its_database_it_asks_to_be_tried_again() {
     let vault = crate::secret::Vault::new(&crate::secret::Vault::generate_key()).unwrap();
     let store = Store::connect(&Secret::new("postgres://nobody@127.0.0.1:1/nothing"), vault).unwrap();
-    let router = router(WebhookState::new(store.clone(), store.listener().into(), vec![Secret::new(SECRET)]));
+    let router = router(WebhookState::new(
+        store.clone(),
+        store.listener().into(),
+        vec![Secret::new(SECRET)],
+        Turns::default(),
+    ));
     let body = renamed();
     let mut request = Request::builder().method(Method::POST).uri("/webhooks/github");
     for (name, value) in envelope("d", "repository", &sign(body.as_bytes(), SECRET)) {
@@ -177,7 +188,8 @@ async fn without_its_database_it_asks_to_be_tried_again() {
 #[tokio::test]
 async fn few_large_bodies_are_read_at_once() {
     let test = TestStore::new().await;
-    let state = WebhookState::new(test.store.clone(), test.store.listener().into(), Vec::new());
+    let state =
+        WebhookState::new(test.store.clone(), test.store.listener().into(), Vec::new(), Turns::default());
     let body = |size: usize| Body::from(vec![b' '; size]);
     let places = state.room_for_large.try_acquire_many(LARGE_AT_ONCE as u32).unwrap();
     assert_eq!(collect(&state, body(USUAL_SIZE + 1)).await, Err(Problem::Crowded));
