@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use similar::TextDiff;
 
 use super::state::State;
-use crate::git::{ChangedPath, Sha};
+use crate::git::{ChangedPath, EntryKind, Sha};
 
 /// GitHub shows so many files of a comparison,
 const MOST_FILES: usize = 300;
@@ -18,7 +18,7 @@ impl State {
         let git = &self.repository(repository).git;
         let mut lines_left = MOST_LINES;
         let mut files = Vec::new();
-        for changed in git.changed_paths(from, to)?.into_iter().take(MOST_FILES) {
+        for (changed, left) in with_moves(git.changed_paths(from, to)?).into_iter().take(MOST_FILES) {
             let ChangedPath { path, before, after } = &changed;
             let patch = patch(&git.text(*before)?, &git.text(*after)?);
             let marked = |mark: char| {
@@ -34,7 +34,7 @@ impl State {
             let mut file = json!({
                 "sha": after.or(*before).map(|(_, sha)| sha.to_string()),
                 "filename": path,
-                "status": status(before.is_some(), after.is_some()),
+                "status": status(before.map(|(kind, _)| kind), after.map(|(kind, _)| kind)),
                 "additions": additions,
                 "deletions": deletions,
                 "changes": lines,
@@ -45,17 +45,45 @@ impl State {
             if let Some(shown) = shown {
                 file["patch"] = shown.into();
             }
+            if let Some(left) = left {
+                file["status"] = "renamed".into();
+                file["previous_filename"] = left.into();
+            }
             files.push(file);
         }
         Ok(files)
     }
 }
 
-fn status(was: bool, is: bool) -> &'static str {
+/// What is gone from one path and is new at another is one file that was moved, with the path that it left. GitHub takes files for that as well that
+/// are only much the same.
+fn with_moves(changed: Vec<ChangedPath>) -> Vec<(ChangedPath, Option<String>)> {
+    let (gone, rest): (Vec<_>, Vec<_>) = changed.into_iter().partition(|changed| changed.after.is_none());
+    let mut gone: Vec<Option<ChangedPath>> = gone.into_iter().map(Some).collect();
+    let mut files: Vec<_> = rest
+        .into_iter()
+        .map(|changed| {
+            let moved = |left: &&mut Option<ChangedPath>| {
+                changed.before.is_none() && left.as_ref().is_some_and(|left| left.before == changed.after)
+            };
+            match gone.iter_mut().find(moved).and_then(Option::take) {
+                Some(left) => (ChangedPath { before: left.before, ..changed }, Some(left.path)),
+                None => (changed, None),
+            }
+        })
+        .collect();
+    files.extend(gone.into_iter().flatten().map(|gone| (gone, None)));
+    files.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
+    files
+}
+
+fn status(was: Option<EntryKind>, is: Option<EntryKind>) -> &'static str {
+    let is_file = |kind| matches!(kind, EntryKind::File | EntryKind::Executable);
     match (was, is) {
-        (false, _) => "added",
-        (true, false) => "removed",
-        (true, true) => "modified",
+        (None, _) => "added",
+        (Some(_), None) => "removed",
+        (Some(was), Some(is)) if was == is || is_file(was) && is_file(is) => "modified",
+        (Some(_), Some(_)) => "changed",
     }
 }
 

@@ -233,4 +233,5 @@ starts_on! {
     the_service_starts_on_schema_7: 7,
     the_service_starts_on_schema_8: 8,
     the_service_starts_on_schema_9: 9,
+    the_service_starts_on_schema_10: 10,
 }

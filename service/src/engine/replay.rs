@@ -30,11 +30,13 @@ const MANY: usize = 16;
 /// How long it may take to write down what ran before a session was ended.
 const LAST_ROWS: Duration = Duration::from_secs(10);
 /// Answers a row where nobody but Prisma and we do anything with the table: it is as Prisma makes it, without trigger, rule, policy, check, further
-/// index or heir, and no function knows it.
+/// index or heir, and no view or function knows it.
 const IS_PLAIN: &str = r#"SELECT FROM pg_catalog.pg_class c
     WHERE c.oid = '"_prisma_migrations"'::pg_catalog.regclass AND c.relkind = 'r' AND c.relnatts = 8 AND c.relchecks = 0
         AND NOT (c.relhastriggers OR c.relhasrules OR c.relrowsecurity OR c.relhassubclass)
-        AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND NOT i.indisprimary)
+        AND ARRAY(SELECT i.indisprimary AND i.indimmediate AND i.indkey[0] = 1 FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid) = '{t}'
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+            WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid AND d.deptype = 'n')
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc p
             WHERE p.oid >= 16384 AND pg_catalog.strpos(pg_catalog.lower(p.prosrc), '_prisma_migrations') > 0)"#;
 
@@ -69,8 +71,11 @@ impl Engine {
         let outcome = session.apply_all(files, &texts, &mut run, observe).await;
         if let Err(error) = &outcome
             && run.rows == Rows::Later
+            && !self.catch_up(access, &session, &mut run, error).await
         {
-            self.catch_up(access, &session, &mut run, error).await;
+            // What ran is not on record: nobody may take this database on.
+            let doing = format!("record what ran in {:?}", access.database);
+            return Err(EngineError::Lost { doing }.into());
         }
         drop(session);
         let applied = run.applied;
@@ -84,31 +89,28 @@ impl Engine {
         }
     }
 
-    /// Writes down what had ended well before something failed, and that; in a session of its own where that one was ended.
-    async fn catch_up(&self, access: &Access, session: &Session<'_>, run: &mut Run<'_>, error: &ReplayError) {
-        let Some(rows) = run.due() else { return };
-        let written = match session.bounded(session.client.batch_execute(&rows)).await {
-            Ok(Some(Ok(()))) => {
-                if let (Some(running), ReplayError::Author { failure, .. }) = (&run.running, error) {
-                    _ = session.log(running.id, failure).await;
-                }
-                Ok(())
+    /// Writes down what had ended well before something failed, and that; in a session of its own where that one was ended. False where it could not.
+    async fn catch_up(
+        &self,
+        access: &Access,
+        session: &Session<'_>,
+        run: &mut Run<'_>,
+        error: &ReplayError,
+    ) -> bool {
+        let Some(rows) = run.due() else { return true };
+        if let Ok(Some(Ok(()))) = session.bounded(session.client.batch_execute(&rows)).await {
+            if let (Some(running), ReplayError::Author { failure, .. }) = (&run.running, error) {
+                _ = session.log(running.id, failure).await;
             }
-            _ => {
-                let deadline = tokio::time::Instant::now() + LAST_ROWS;
-                match self.session(access, deadline).await {
-                    Ok(other) => other.send(&rows).await.map(drop).map_err(|_| ()),
-                    Err(_) => Err(()),
-                }
-            }
-        };
-        match written {
-            Ok(()) => run.settle_behind(),
-            // What is not on record did not run: the bookkeeping is what is believed.
-            Err(()) => {
-                tracing::debug!(database = access.database, "what ran before a failure was not recorded")
+        } else {
+            let deadline = tokio::time::Instant::now() + LAST_ROWS;
+            let Ok(other) = self.session(access, deadline).await else { return false };
+            if other.send(&rows).await.is_err() {
+                return false;
             }
         }
+        run.settle_behind();
+        true
     }
 
     /// The role's login, and a session that has begun with it as Offshoot makes it.

@@ -56,20 +56,27 @@ struct FileObject<'a> {
     filename: Cow<'a, str>,
     #[serde(borrow)]
     status: Cow<'a, str>,
+    /// Of one that was moved, or copied.
+    #[serde(borrow)]
+    previous_filename: Option<Cow<'a, str>>,
     /// Null where there is no blob.
     sha: Option<Cow<'a, str>>,
     patch: Option<Cow<'a, str>>,
 }
 
 impl FileObject<'_> {
-    fn changed(self) -> ChangedFile {
+    /// What changed with it: two paths, where it was moved.
+    fn changed(self) -> impl Iterator<Item = ChangedFile> {
         let oid = self.sha.as_ref().and_then(|sha| sha.parse().ok());
         let change = match (self.status.as_ref(), oid) {
             ("added", oid) => Change::Added(oid.and_then(|oid| self.shown(oid))),
             ("modified", Some(oid)) => Change::Modified(oid),
+            ("renamed" | "copied", _) => Change::Added(None),
             _ => Change::Other,
         };
-        ChangedFile { path: self.filename.into_owned(), change }
+        let left = self.previous_filename.filter(|_| self.status == "renamed");
+        let left = left.map(|path| ChangedFile { path: path.into_owned(), change: Change::Other });
+        left.into_iter().chain([ChangedFile { path: self.filename.into_owned(), change }])
     }
 
     /// The blob of a file that the head adds and that may have to be read, if all of it is here.
@@ -128,7 +135,7 @@ impl RepositoryClient {
         let answer = self.send(ask.query(&[("per_page", "1")])).await?;
         let CompareObject { base_commit, merge_base_commit, behind_by, files } = answer.json()?;
         let shows_all = files.as_ref().is_some_and(|files| files.len() < MOST_FILES);
-        let changes = files.into_iter().flatten().map(FileObject::changed).collect();
+        let changes = files.into_iter().flatten().flat_map(FileObject::changed).collect();
         let (tip, merge_base) = (base_commit.sha, merge_base_commit.sha);
         Ok(Comparison { tip, merge_base, behind_by, changes, shows_all })
     }

@@ -312,8 +312,8 @@ async fn severed_sessions_are_made_again() {
             timeout(PATIENCE, events.recv()).await.expect("it connects again").unwrap(),
             Event::Connected
         );
-        killer.execute("select pg_notify('offshoot_branches', '7#42')", &[]).await.unwrap();
-        let branch = Event::Branch(PullId { repository: 7, number: 42 }, BranchState::Ready);
+        killer.execute("select pg_notify('offshoot_states', '7#42 ready')", &[]).await.unwrap();
+        let branch = Event::Branch(PullId { repository: 7, number: 42 }, Some(BranchState::Ready));
         assert_eq!(timeout(PATIENCE, events.recv()).await.expect("it hears").unwrap(), branch);
         // The pool may still hold sessions that were severed.
         until(async || match bench.test.store.client().await {

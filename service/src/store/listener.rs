@@ -12,7 +12,7 @@ use crate::domain::state::BranchState;
 use crate::postgres::{ConnectError, Endpoint};
 
 const JOBS: &str = "offshoot_jobs";
-const BRANCHES: &str = "offshoot_branches";
+const STATES: &str = "offshoot_states";
 const FORKS: &str = "offshoot_forks";
 
 /// What was announced. It only wakes: what there is to do, the tables say.
@@ -20,8 +20,8 @@ const FORKS: &str = "offshoot_forks";
 pub enum Event {
     /// A job of this lane may be waiting.
     Job(Lane),
-    /// A branch of this pull request changed, and is in this state now.
-    Branch(PullId, BranchState),
+    /// A branch of this pull request changed, and is in this state now; none where that is one of a later version.
+    Branch(PullId, Option<BranchState>),
     /// A fork that somebody waits for was made, or will not be.
     Fork(Uuid),
     /// The listener is connected, anew or for the first time: anything may have happened before.
@@ -90,7 +90,7 @@ async fn listen(endpoint: Endpoint, events: broadcast::Sender<Event>) {
 /// Passes on what is announced until the session ends.
 async fn pass_on(endpoint: &Endpoint, events: &broadcast::Sender<Event>) -> Result<(), ConnectError> {
     let (client, mut notifications) = endpoint.connect_notified().await?;
-    let listening = client.batch_execute(&format!("listen {JOBS}; listen {BRANCHES}; listen {FORKS}")).await;
+    let listening = client.batch_execute(&format!("listen {JOBS}; listen {STATES}; listen {FORKS}")).await;
     listening.map_err(|source| ConnectError::Refused { server: endpoint.address(), source })?;
     // Nobody may be subscribed, and then nobody misses it.
     _ = events.send(Event::Connected);
@@ -105,9 +105,9 @@ async fn pass_on(endpoint: &Endpoint, events: &broadcast::Sender<Event>) -> Resu
 fn event_of(channel: &str, payload: &str) -> Option<Event> {
     match channel {
         JOBS => Lane::of_kind(payload).map(Event::Job),
-        BRANCHES => {
+        STATES => {
             let (pull, state) = payload.split_once(' ')?;
-            Some(Event::Branch(pull.parse().ok()?, state.parse().ok()?))
+            Some(Event::Branch(pull.parse().ok()?, state.parse().ok()))
         }
         FORKS => payload.parse().ok().map(Event::Fork),
         _ => None,
@@ -123,10 +123,10 @@ mod tests {
         let pull = PullId { repository: 7, number: 42 };
         assert_eq!(event_of("offshoot_jobs", "reconcile_pull"), Some(Event::Job(Lane::Foreground)));
         assert_eq!(event_of("offshoot_jobs", "make_coffee"), None);
-        let ready = Event::Branch(pull, BranchState::Ready);
-        assert_eq!(event_of("offshoot_branches", "7#42 ready"), Some(ready));
-        assert_eq!(event_of("offshoot_branches", "7#42"), None);
-        assert_eq!(event_of("offshoot_branches", "hello"), None);
+        let ready = Event::Branch(pull, Some(BranchState::Ready));
+        assert_eq!(event_of("offshoot_states", "7#42 ready"), Some(ready));
+        assert_eq!(event_of("offshoot_states", "7#42 frozen"), Some(Event::Branch(pull, None)));
+        assert_eq!(event_of("offshoot_states", "hello"), None);
         let fork = Uuid::new_v4();
         assert_eq!(event_of("offshoot_forks", &fork.to_string()), Some(Event::Fork(fork)));
         assert_eq!(event_of("another", "7#42"), None);

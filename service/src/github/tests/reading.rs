@@ -6,7 +6,7 @@ use sha1::Digest;
 
 use super::*;
 use crate::domain::ids::Oid;
-use crate::domain::tree::EntryKind;
+use crate::domain::tree::{Change, ChangedFile, EntryKind};
 use crate::source::{Source, SourceError};
 
 fn blob_oid(content: &[u8]) -> Oid {
@@ -179,6 +179,44 @@ async fn a_cut_listing_is_asked_for_in_parts() {
     let paths: Vec<_> = tree.entries().iter().map(|entry| entry.path.as_str()).collect();
     assert_eq!(paths, [".offshoot.toml", "db/migrations/migration_lock.toml"]);
     assert_eq!(fake.seen().len(), 3);
+}
+
+#[tokio::test]
+async fn a_comparison_tells_what_became_of_each_file() {
+    let sql = "CREATE TABLE a ();\n";
+    let oid = blob_oid(sql.as_bytes());
+    let other: Oid = "f".repeat(40).parse().unwrap();
+    let fake = Fake::start(move |seen| match as_app(seen) {
+        Some(reply) => reply,
+        None => ok(json!({
+            "base_commit": {"sha": commit('b')}, "merge_base_commit": {"sha": commit('a')}, "behind_by": 0,
+            "files": [
+                {"filename": "m/1/migration.sql", "status": "added", "sha": blob_oid(sql.as_bytes()), "patch": "@@ -0,0 +1 @@\n+CREATE TABLE a ();"},
+                {"filename": "m/2/migration.sql", "status": "added", "sha": "f".repeat(40), "patch": "@@ -0,0 +1 @@\n+CREATE TABLE a ();"},
+                {"filename": "seed.sql", "status": "modified", "sha": "f".repeat(40), "patch": "@@ -1 +1 @@\n-a\n+b"},
+                {"filename": "docs/3.txt", "status": "renamed", "previous_filename": "m/3/migration.sql", "sha": "f".repeat(40)},
+                {"filename": "gone.sql", "status": "removed", "sha": "f".repeat(40)},
+                {"filename": "link.sql", "status": "changed", "sha": "f".repeat(40)},
+            ]
+        })),
+    })
+    .await;
+    let compared = shop(&fake.app()).compare("main", &commit('c')).await.unwrap();
+    let changed = |path: &str, change| ChangedFile { path: path.to_owned(), change };
+    assert!(compared.shows_all);
+    assert_eq!(
+        compared.changes,
+        [
+            changed("m/1/migration.sql", Change::Added(Some((oid, Bytes::from(sql))))),
+            // Its bytes are not the blob's.
+            changed("m/2/migration.sql", Change::Added(None)),
+            changed("seed.sql", Change::Modified(other)),
+            changed("m/3/migration.sql", Change::Other),
+            changed("docs/3.txt", Change::Added(None)),
+            changed("gone.sql", Change::Other),
+            changed("link.sql", Change::Other),
+        ]
+    );
 }
 
 #[tokio::test]

@@ -63,8 +63,8 @@ pub(super) async fn settled(
 }
 
 /// Whether a branch has come to where it stays, as far as that can be told from its state.
-fn is_no_step(state: BranchState) -> bool {
-    !matches!(state, BranchState::Pending | BranchState::Preparing)
+fn is_no_step(state: Option<BranchState>) -> bool {
+    !matches!(state, Some(BranchState::Pending | BranchState::Preparing))
 }
 
 /// Waits for an announcement that may concern a pull request: one of its number, in any repository while its own is not known. In a burst, many
@@ -73,7 +73,7 @@ async fn about(
     events: &mut tokio::sync::broadcast::Receiver<Event>,
     number: i32,
     repository: Option<i64>,
-    is_of_interest: fn(BranchState) -> bool,
+    is_of_interest: fn(Option<BranchState>) -> bool,
 ) {
     loop {
         match events.recv().await {
