@@ -1,18 +1,21 @@
 //! Running migrations as `prisma migrate deploy` does: one session of the branch's own role, Prisma's lock, each file whole as
-//! one message, and its row in the bookkeeping table before and after, in that same session, whatever the file did to it.
+//! one message, and its row in the bookkeeping table before and after, in that same session, whatever the file did to it. Rows
+//! that nobody can miss meanwhile are written together.
+
+mod rows;
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
+use self::rows::{Begun, Clock};
 use super::Engine;
 use super::error::{EngineError, is_passing};
 use super::failure::{ReplayError, Script, log_text};
-use super::ident::Literal;
 use super::identity::is_unpublished;
 use super::instance::Access;
 use super::roles::Login;
@@ -20,7 +23,7 @@ use super::session::{Answers, Ended, Session};
 use crate::domain::branch::AppliedMigration;
 use crate::domain::chain::{Migration, MigrationFile};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::prisma::{CREATE_TABLE, LOCK, TABLE, TAKE_LOCK};
+use crate::domain::prisma::{CREATE_TABLE, LOCK, TAKE_LOCK};
 use crate::domain::sql::{Effect, effect_on};
 
 /// As long as Prisma waits for its lock.
@@ -29,17 +32,6 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 const MANY: usize = 16;
 /// How long it may take to write down what ran before a session was ended.
 const LAST_ROWS: Duration = Duration::from_secs(10);
-/// Answers a row where nobody but Prisma and we do anything with the table: it is as Prisma makes it, without trigger, rule, policy, check, further
-/// index or heir, and no view or function knows it.
-const IS_PLAIN: &str = r#"SELECT FROM pg_catalog.pg_class c
-    WHERE c.oid = '"_prisma_migrations"'::pg_catalog.regclass AND c.relkind = 'r' AND c.relnatts = 8 AND c.relchecks = 0
-        AND NOT (c.relhastriggers OR c.relhasrules OR c.relrowsecurity OR c.relhassubclass)
-        AND ARRAY(SELECT i.indisprimary AND i.indimmediate AND i.indkey[0] = 1 FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid) = '{t}'
-        AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-            WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid AND d.deptype = 'n')
-        AND NOT EXISTS (SELECT FROM pg_catalog.pg_proc p
-            WHERE p.oid >= 16384 AND pg_catalog.strpos(pg_catalog.lower(p.prosrc), '_prisma_migrations') > 0)"#;
-
 /// How far a replay has come.
 #[derive(Debug, Clone, Copy)]
 pub enum Step<'a> {
@@ -186,14 +178,6 @@ pub(super) fn before_replays_of_spares() -> String {
     format!("SET lock_timeout = '100ms'; {}; RESET lock_timeout", before_replays())
 }
 
-/// A migration that runs, or ran.
-#[derive(Clone, Copy)]
-struct Begun<'a> {
-    id: Uuid,
-    started_at: DateTime<Utc>,
-    migration: &'a Migration,
-}
-
 /// A migration that ran, and whose end is not on record yet.
 struct Ran<'a> {
     begun: Begun<'a>,
@@ -235,28 +219,13 @@ impl Run<'_> {
     fn due(&self) -> Option<String> {
         let unless_there = if self.rows == Rows::Later { r#" AND "finished_at" IS NULL"# } else { "" };
         let ends = self.behind.iter().filter(|ran| ran.is_on_record);
-        let ends = ends.map(|ran| finished(ran) + unless_there);
+        let ends = ends.map(|ran| rows::end(&ran.begun, ran.finished_at) + unless_there);
         let later = self.behind.iter().filter(|ran| !ran.is_on_record);
         let later = later.map(|ran| (&ran.begun, Some(ran.finished_at)));
-        let rows: Vec<String> =
-            later.chain(self.running.iter().map(|begun| (begun, None))).map(row).collect();
-        let columns =
-            r#""id", "checksum", "started_at", "migration_name", "finished_at", "applied_steps_count""#;
-        let whole = (!rows.is_empty()).then(|| {
-            let rows = rows.join(", ");
-            format!("INSERT INTO {TABLE} ({columns}) VALUES {rows} ON CONFLICT (\"id\") DO NOTHING")
-        });
+        let whole = rows::whole(later.chain(self.running.iter().map(|begun| (begun, None))));
         let due: Vec<String> = ends.chain(whole).collect();
         (!due.is_empty()).then(|| due.join("; "))
     }
-}
-
-/// The values of a whole row.
-fn row((begun, finished_at): (&Begun<'_>, Option<DateTime<Utc>>)) -> String {
-    let Begun { id, started_at, migration } = begun;
-    let (checksum, name) = (Literal(migration.checksum.as_str()), Literal(&migration.name));
-    let ended = finished_at.map_or("NULL, 0".to_owned(), |at| format!("'{}', 1", written(at)));
-    format!("('{id}', {checksum}, '{}', {name}, {ended})", written(*started_at))
 }
 
 /// How a text ended, and after how long.
@@ -305,7 +274,10 @@ impl Session<'_> {
                 Script { kind: FailureKind::Migration, name: &migration.name, path: &file.path, text };
             let begun = Begun { id: Uuid::new_v4(), started_at: clock.tick(), migration };
             observe(Step::Begun(migration));
-            let effect = effect_on(text, "_prisma_migrations");
+            let effect = match run.rows {
+                Rows::AtOnce => Effect::Any,
+                Rows::AtOnceYet | Rows::Later => effect_on(text, "_prisma_migrations"),
+            };
             if effect == Effect::None && run.rows == Rows::AtOnceYet && self.transaction.is_idle() {
                 run.rows = self.may_wait(run).await?;
             }
@@ -339,10 +311,7 @@ impl Session<'_> {
     /// Rows may be written later where nobody but us does anything with the table, and the clock is not behind what is in it. What ran is put on record
     /// first.
     async fn may_wait(&self, run: &mut Run<'_>) -> Result<Rows, ReplayError> {
-        let now = written(Utc::now());
-        let ask = format!(
-            "{IS_PLAIN} AND NOT EXISTS (SELECT FROM {TABLE} WHERE \"started_at\" >= '{now}'::pg_catalog.timestamptz)"
-        );
+        let ask = rows::may_wait(Utc::now());
         let plain = match (run.behind.last(), run.due()) {
             (Some(ran), Some(due)) => {
                 let plain = self.write_down(&ran.script, &format!("{due}; {ask}")).await?;
@@ -368,7 +337,7 @@ impl Session<'_> {
         let rows = finished.iter().map(String::as_str).chain([began]).collect::<Vec<_>>().join("; ");
         let (written, sent) = match self.transaction.is_idle() && next.needs_rows() {
             true => {
-                let asked = self.ask(&in_a_block(&rows)).await;
+                let asked = self.ask(&rows::in_a_block(&rows)).await;
                 let (at, answers) = (Instant::now(), self.ask(next.text).await);
                 // In their order: the driver reads nothing for the second while much is left of the first.
                 (self.hear(asked).await, Some((at, answers)))
@@ -449,8 +418,7 @@ impl Session<'_> {
 
     /// In a session that is gone or in a failed transaction, Prisma cannot either, and the row stays without a text.
     async fn log(&self, id: Uuid, failure: &Failure) -> Result<(), EngineError> {
-        let text = Literal(&log_text(failure));
-        let sql = format!("UPDATE {TABLE} SET \"logs\" = {text} WHERE \"id\" = '{id}'");
+        let sql = rows::log(id, &log_text(failure));
         if let Some(Err(error)) = self.bounded(self.client.batch_execute(&sql)).await? {
             tracing::debug!(
                 code = error.code().map(|code| code.code()),
@@ -479,70 +447,4 @@ impl Session<'_> {
             None => EngineError::Lost { doing: format!("record {:?} as applied", script.name) }.into(),
         }
     }
-}
-
-/// When rows begin, each later than every row before it, whatever has become of the clock: by this time the rows are read in order.
-struct Clock {
-    last: DateTime<Utc>,
-    /// The table may have rows that are later than the clock's time.
-    may_be_behind: bool,
-}
-
-impl Clock {
-    fn start() -> Self {
-        Self { last: DateTime::UNIX_EPOCH, may_be_behind: true }
-    }
-
-    /// A time later than all before it.
-    fn tick(&mut self) -> DateTime<Utc> {
-        self.last = Utc::now().max(self.last + TimeDelta::microseconds(1));
-        self.last
-    }
-
-    /// The row of a migration that begins. As long as the clock may be behind, this asks the table, and answers a row where it is:
-    /// asking costs twice as much as the row itself.
-    fn began(&self, begun: &Begun<'_>) -> String {
-        let Begun { id, started_at, migration } = begun;
-        let at = written(*started_at);
-        let (started_at, ask) = match self.may_be_behind {
-            true => (
-                format!(
-                    "greatest('{at}'::pg_catalog.timestamptz, (SELECT pg_catalog.max(\"started_at\") FROM {TABLE}) + '1 microsecond'::pg_catalog.interval)"
-                ),
-                format!(
-                    "; SELECT FROM {TABLE} WHERE \"id\" = '{id}' AND \"started_at\" > '{at}'::pg_catalog.timestamptz"
-                ),
-            ),
-            false => (format!("'{at}'"), String::new()),
-        };
-        format!(
-            "INSERT INTO {TABLE} (\"id\", \"checksum\", \"started_at\", \"migration_name\") VALUES ('{id}', {}, {started_at}, {}){ask}",
-            Literal(migration.checksum.as_str()),
-            Literal(&migration.name)
-        )
-    }
-
-    /// How many rows the last one was answered with.
-    fn answered(&mut self, rows: usize) {
-        self.may_be_behind &= rows > 0;
-    }
-}
-
-/// The clock's time and not the server's `now()`, which stands still in a transaction that a file left open.
-fn finished(ran: &Ran<'_>) -> String {
-    format!(
-        "UPDATE {TABLE} SET \"applied_steps_count\" = \"applied_steps_count\" + 1, \"finished_at\" = '{}' WHERE \"id\" = '{}'",
-        written(ran.finished_at),
-        ran.begun.id
-    )
-}
-
-/// So that what is refused of it leaves a failed transaction behind, in which the server refuses what was sent after it as well. What is deferred to
-/// the end is looked at before: the end itself leaves none.
-fn in_a_block(rows: &str) -> String {
-    format!("BEGIN; {rows}; SET CONSTRAINTS ALL IMMEDIATE; COMMIT")
-}
-
-fn written(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
