@@ -69,8 +69,9 @@ impl Tree {
     pub fn after(&self, changes: &[ChangedFile]) -> Option<Self> {
         let mut entries = self.entries.clone();
         let (mut added, mut directories) = (Vec::new(), BTreeSet::new());
+        let chains: Vec<&str> = self.chain_directories().collect();
         for ChangedFile { path, change } in changes.iter().filter(|changed| !is_vendored(&changed.path)) {
-            let matters = is_read(path) || self.is_in_chain(path);
+            let matters = is_read(path) || is_in_chain(path, &chains);
             match change {
                 Change::Added(content) => {
                     if matters {
@@ -122,11 +123,6 @@ impl Tree {
         Some(TreeEntry { path: path.to_owned(), kind: EntryKind::File, oid: oid.clone(), size })
     }
 
-    fn is_in_chain(&self, path: &str) -> bool {
-        let (directory, _) = split(path);
-        is_migrations_name(directory) || self.chain_directories().any(|chain| chain == directory)
-    }
-
     pub fn entries(&self) -> &[TreeEntry] {
         &self.entries
     }
@@ -175,12 +171,16 @@ fn is_vendored(path: &str) -> bool {
 }
 
 fn is_relevant(entry: &TreeEntry, chains: &[String]) -> bool {
-    let (directory, _) = split(&entry.path);
-    let in_chain = || chains.iter().any(|chain| chain == directory);
     match entry.kind {
-        EntryKind::Directory | EntryKind::Submodule => in_chain() || is_migrations_name(directory),
+        EntryKind::Directory | EntryKind::Submodule => is_in_chain(&entry.path, chains),
         EntryKind::File | EntryKind::Symlink => is_read(&entry.path),
     }
+}
+
+/// Whether something is right inside a chain's directory, or one that may be declared to be.
+fn is_in_chain(path: &str, chains: &[impl AsRef<str>]) -> bool {
+    let (directory, _) = split(path);
+    is_migrations_name(directory) || chains.iter().any(|chain| chain.as_ref() == directory)
 }
 
 /// Whether the content of a file at this path may have to be read.

@@ -107,11 +107,7 @@ impl Reader<'_> {
         };
         let (comparison, kept): (Comparison, _) = tokio::try_join!(comparison, kept)?;
         self.keep_added(&comparison);
-        let head = match kept {
-            Some(head) => head,
-            None => self.head(&pull.head_sha, &comparison).await?,
-        };
-        let trees = self.trees(head, &comparison).await?;
+        let trees = self.trees(&pull.head_sha, kept, &comparison).await?;
         let config = self.config(&trees.tip).await?;
         let detected = detect::detect(&config, &trees.head, &trees.merge_base).map_err(undetected)?;
         let databases = self.databases(&detected, &trees).await?;
@@ -130,19 +126,6 @@ impl Reader<'_> {
         }
     }
 
-    /// The head's tree: the one that it began from, which is known mostly, with what was changed since, or GitHub's listing of it, which is as long as
-    /// the repository is large.
-    async fn head(&self, head: &Oid, comparison: &Comparison) -> Result<Arc<Tree>, ReadError> {
-        if comparison.shows_all {
-            let base = objects::get_tree(self.store, self.repository, &comparison.merge_base).await?;
-            if let Some(tree) = base.and_then(|base| base.after(&comparison.changes)).map(Arc::new) {
-                drop(objects::put_tree(self.store, self.repository, head, &tree));
-                return Ok(tree);
-            }
-        }
-        self.listed(head).await
-    }
-
     /// The base of a database at one commit alone, for building its layer before a pull request needs it.
     pub async fn base(&self, tip: &Oid) -> Result<Vec<(Layout, Side)>, ReadError> {
         let tree = self.tree(tip).await?;
@@ -154,26 +137,53 @@ impl Reader<'_> {
     }
 
     /// The trees of the commits, each read once however many of them are the same commit.
-    async fn trees(&self, head: Arc<Tree>, comparison: &Comparison) -> Result<Trees, ReadError> {
+    async fn trees(
+        &self,
+        head: &Oid,
+        kept: Option<Arc<Tree>>,
+        comparison: &Comparison,
+    ) -> Result<Trees, ReadError> {
         let same = comparison.tip == comparison.merge_base;
         let (merge_base, tip) = tokio::try_join!(self.tree(&comparison.merge_base), async {
             if same { Ok(None) } else { self.tree(&comparison.tip).await.map(Some) }
         })?;
+        let head = match kept {
+            Some(kept) => kept,
+            None => self.head(head, &merge_base, comparison).await?,
+        };
         let tip = tip.unwrap_or_else(|| merge_base.clone());
         Ok(Trees { head, merge_base, tip })
     }
 
-    async fn tree(&self, commit: &Oid) -> Result<Arc<Tree>, ReadError> {
-        if let Some(tree) = objects::get_tree(self.store, self.repository, commit).await? {
-            return Ok(tree);
+    /// The tree that the head began from with what was changed since, or GitHub's listing, which is as long as the repository is large.
+    async fn head(
+        &self,
+        head: &Oid,
+        merge_base: &Tree,
+        comparison: &Comparison,
+    ) -> Result<Arc<Tree>, ReadError> {
+        let told = comparison.shows_all.then(|| merge_base.after(&comparison.changes)).flatten();
+        match told {
+            Some(tree) => Ok(self.keep(head, tree)),
+            None => self.listed(head).await,
         }
-        self.listed(commit).await
+    }
+
+    async fn tree(&self, commit: &Oid) -> Result<Arc<Tree>, ReadError> {
+        match objects::get_tree(self.store, self.repository, commit).await? {
+            Some(tree) => Ok(tree),
+            None => self.listed(commit).await,
+        }
     }
 
     async fn listed(&self, commit: &Oid) -> Result<Arc<Tree>, ReadError> {
-        let tree = Arc::new(self.source.tree(commit).await?);
+        Ok(self.keep(commit, self.source.tree(commit).await?))
+    }
+
+    fn keep(&self, commit: &Oid, tree: Tree) -> Arc<Tree> {
+        let tree = Arc::new(tree);
         drop(objects::put_tree(self.store, self.repository, commit, &tree));
-        Ok(tree)
+        tree
     }
 
     /// The configuration at the base's tip: a pull request does not choose its own.

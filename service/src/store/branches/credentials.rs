@@ -38,21 +38,19 @@ pub async fn credentials(
         query("read a branch's credentials", "select password, reader_password from branches where id = $1")
             .optional(client, &[&id])
             .await?;
-    sealed.and_then(|sealed| sealed.open(vault).transpose()).unwrap_or_else(|| Err(missing(id)))
+    sealed.ok_or_else(|| missing(id))?.open(id, vault)
 }
 
 impl Sealed {
-    fn open(&self, vault: &Vault) -> Result<Option<Credentials>, StoreError> {
+    /// Those of the branch with this number.
+    pub(super) fn open(&self, id: BranchId, vault: &Vault) -> Result<Credentials, StoreError> {
         let (Some(password), Some(reader_password)) = (&self.password, &self.reader_password) else {
-            return Ok(None);
+            return Err(missing(id));
         };
-        let (password, reader_password) = (vault.decrypt(password)?, vault.decrypt(reader_password)?);
-        Ok(Some(Credentials { password, reader_password }))
-    }
-
-    /// Of the branch with this number.
-    pub(super) fn of(&self, id: BranchId, vault: &Vault) -> Result<Credentials, StoreError> {
-        self.open(vault)?.ok_or_else(|| missing(id))
+        Ok(Credentials {
+            password: vault.decrypt(password)?,
+            reader_password: vault.decrypt(reader_password)?,
+        })
     }
 }
 

@@ -45,7 +45,7 @@ pub struct Named {
 impl Named {
     /// The passwords of the branch, if it is not deleted.
     pub fn credentials(&self, vault: &Vault) -> Result<Credentials, StoreError> {
-        self.sealed.of(self.branch.id, vault)
+        self.sealed.open(self.branch.id, vault)
     }
 }
 
