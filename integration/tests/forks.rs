@@ -1,5 +1,6 @@
 //! Forks: a database of its own for each test run, from the branch's ready state.
 
+mod at_hand;
 mod crash;
 mod ending;
 

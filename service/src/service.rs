@@ -23,7 +23,7 @@ use crate::postgres::Endpoint;
 use crate::queue;
 use crate::secret::Secret;
 use crate::store::{Listener, Store, audit, jobs, sealed};
-use crate::web::{self, App};
+use crate::web::{self, App, ForksAtHand};
 use crate::webhook::{self, WebhookState};
 
 /// How long jobs that are under way may take to end.
@@ -111,6 +111,7 @@ fn engine_settings(args: &DatabaseArgs, control: &Secret) -> anyhow::Result<Engi
 pub struct Service {
     servers: Servers,
     listener: Arc<Listener>,
+    forks_at_hand: Arc<ForksAtHand>,
     address: SocketAddr,
     shutdown: CancellationToken,
     tasks: tokio::task::JoinSet<anyhow::Result<()>>,
@@ -143,6 +144,7 @@ impl Service {
 
         let shutdown = CancellationToken::new();
         let listener = Arc::new(servers.store.listener());
+        let forks_at_hand = ForksAtHand::new(servers.store.working(), listener.clone(), args.fork_ttl_limit);
         let turns = Turns::default();
         let worker = Worker {
             store: servers.store.working(),
@@ -164,6 +166,7 @@ impl Service {
             bootstrap: args.administrator_token()?,
             figures: recorder.clone(),
             fork_ttl_limit: args.fork_ttl_limit,
+            forks_at_hand: forks_at_hand.clone(),
             idle_ttl: args.idle_ttl(),
             proxies: args.trusted_proxies.as_slice().into(),
             limits: Arc::default(),
@@ -196,7 +199,7 @@ impl Service {
         jobs::enqueue(&client, &Job::Sweep).await?;
         drop(client);
         tracing::info!(%address, "serving");
-        Ok(Self { servers, listener, address, shutdown, tasks, scheduler })
+        Ok(Self { servers, listener, forks_at_hand, address, shutdown, tasks, scheduler })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -229,6 +232,11 @@ impl Service {
             );
         }
         self.tasks.shutdown().await;
+        if tokio::time::timeout(GRACE, self.forks_at_hand.close()).await.is_err() {
+            tracing::warn!(
+                "some forks that were held ready could not be put back; they go when their time is over"
+            );
+        }
         self.listener.end();
         self.servers.stop().await
     }

@@ -234,4 +234,5 @@ starts_on! {
     the_service_starts_on_schema_8: 8,
     the_service_starts_on_schema_9: 9,
     the_service_starts_on_schema_10: 10,
+    the_service_starts_on_schema_11: 11,
 }

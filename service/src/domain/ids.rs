@@ -55,6 +55,11 @@ impl RepositoryName {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// Whether both are the same to GitHub.
+    pub fn is(&self, other: &Self) -> bool {
+        self.owner.eq_ignore_ascii_case(&other.owner) && self.name.eq_ignore_ascii_case(&other.name)
+    }
 }
 
 impl fmt::Display for RepositoryName {

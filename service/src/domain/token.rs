@@ -30,7 +30,7 @@ impl Scope {
     pub fn may_read(&self, repository: &RepositoryName) -> bool {
         match &self.reach {
             Reach::All => true,
-            Reach::Repository(own) => own.to_string().eq_ignore_ascii_case(&repository.to_string()),
+            Reach::Repository(own) => own.is(repository),
         }
     }
 

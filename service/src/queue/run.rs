@@ -69,7 +69,7 @@ async fn job_announced(events: &mut broadcast::Receiver<Event>, lane: Lane) {
     loop {
         match events.recv().await {
             Ok(Event::Job(announced)) if announced == lane => return,
-            Ok(Event::Branch(..) | Event::Fork(_) | Event::Job(_)) => {}
+            Ok(Event::Branch(..) | Event::Fork(_) | Event::Repository(_) | Event::Job(_)) => {}
             Ok(Event::Connected) | Err(broadcast::error::RecvError::Lagged(_)) => return,
             // The listener is gone: the poll alone is left.
             Err(broadcast::error::RecvError::Closed) => return std::future::pending().await,

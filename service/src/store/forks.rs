@@ -1,4 +1,4 @@
-//! Forks: from the wish for one to its end. Asked for here, made by `filling`, dropped by `ending`.
+//! Forks: from the wish for one to its end. Asked for here, made by `filling`, held ready by `reserving`, dropped by `ending`.
 
 /// What a [`Fork`] is read from.
 macro_rules! columns {
@@ -10,6 +10,7 @@ macro_rules! columns {
 
 mod ending;
 mod filling;
+mod reserving;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use uuid::Uuid;
 
 pub use ending::{all_trash, condemn, discard, drain, dropped, expire, give_up, names, prune};
 pub use filling::{Commission, accept, demand, is_filling, leftovers, made, refuse, release, spare};
+pub use reserving::{Reserved, hand_over, put_back, reserve};
 
 use super::StoreError;
 use super::query::{FromRow, get, parsed, query, unreadable};
@@ -300,7 +302,7 @@ pub async fn live_of(client: &impl GenericClient, branch: BranchId) -> Result<Ve
         concat!(
             "select ",
             columns!(),
-            " from forks where branch = $1 and state = 'live' order by handed_out_at, id"
+            " from forks where branch = $1 and state = 'live' and handed_out_at is not null order by handed_out_at, id"
         ),
     )
     .all(client, &[&branch])

@@ -1,5 +1,7 @@
 //! Hears what the control database announces and passes it on within the process.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::broadcast;
@@ -14,6 +16,7 @@ use crate::postgres::{ConnectError, Endpoint};
 const JOBS: &str = "offshoot_jobs";
 const STATES: &str = "offshoot_states";
 const FORKS: &str = "offshoot_forks";
+const REPOSITORIES: &str = "offshoot_repositories";
 
 /// What was announced. It only wakes: what there is to do, the tables say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub enum Event {
     Branch(PullId, Option<BranchState>),
     /// A fork that somebody waits for was made, or will not be.
     Fork(Uuid),
+    /// A repository came, went, or has another name.
+    Repository(i64),
     /// The listener is connected, anew or for the first time: anything may have happened before.
     Connected,
 }
@@ -37,14 +42,16 @@ const RECONNECT_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Listener {
     events: broadcast::Sender<Event>,
+    is_connected: Arc<AtomicBool>,
     task: AbortOnDropHandle<()>,
 }
 
 impl Listener {
     pub(super) fn start(endpoint: Endpoint) -> Self {
         let (events, _) = broadcast::channel(BACKLOG);
-        let task = tokio::spawn(listen(endpoint, events.clone()));
-        Self { events, task: AbortOnDropHandle::new(task) }
+        let is_connected = Arc::new(AtomicBool::new(false));
+        let task = tokio::spawn(listen(endpoint, events.clone(), is_connected.clone()));
+        Self { events, is_connected, task: AbortOnDropHandle::new(task) }
     }
 
     /// Ends the session, so that the server can stop without cutting it off; nothing is announced any more.
@@ -60,16 +67,23 @@ impl Listener {
         }
     }
 
+    /// Whether what is announced is heard now.
+    pub fn is_connected(&self) -> bool {
+        self.is_connected.load(Ordering::Acquire)
+    }
+
     /// All that is announced from now on. Subscribe first and look at the tables then, so that nothing falls between.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
     }
 }
 
-async fn listen(endpoint: Endpoint, events: broadcast::Sender<Event>) {
+async fn listen(endpoint: Endpoint, events: broadcast::Sender<Event>, is_connected: Arc<AtomicBool>) {
     let mut pause = RECONNECT_MIN;
     loop {
-        match pass_on(&endpoint, &events).await {
+        let ended = pass_on(&endpoint, &events, &is_connected).await;
+        is_connected.store(false, Ordering::Release);
+        match ended {
             Ok(()) => {
                 tracing::warn!("the session that listens to the control database ended; connecting again");
                 pause = RECONNECT_MIN;
@@ -88,12 +102,18 @@ async fn listen(endpoint: Endpoint, events: broadcast::Sender<Event>) {
 }
 
 /// Passes on what is announced until the session ends.
-async fn pass_on(endpoint: &Endpoint, events: &broadcast::Sender<Event>) -> Result<(), ConnectError> {
+async fn pass_on(
+    endpoint: &Endpoint,
+    events: &broadcast::Sender<Event>,
+    is_connected: &AtomicBool,
+) -> Result<(), ConnectError> {
     let (client, mut notifications) = endpoint.connect_notified().await?;
-    let listening = client.batch_execute(&format!("listen {JOBS}; listen {STATES}; listen {FORKS}")).await;
+    let channels = [JOBS, STATES, FORKS, REPOSITORIES].map(|channel| format!("listen {channel};")).concat();
+    let listening = client.batch_execute(&channels).await;
     listening.map_err(|source| ConnectError::Refused { server: endpoint.address(), source })?;
     // Nobody may be subscribed, and then nobody misses it.
     _ = events.send(Event::Connected);
+    is_connected.store(true, Ordering::Release);
     while let Some(notification) = notifications.recv().await {
         if let Some(event) = event_of(notification.channel(), notification.payload()) {
             _ = events.send(event);
@@ -110,6 +130,7 @@ fn event_of(channel: &str, payload: &str) -> Option<Event> {
             Some(Event::Branch(pull.parse().ok()?, state.parse().ok()))
         }
         FORKS => payload.parse().ok().map(Event::Fork),
+        REPOSITORIES => payload.parse().ok().map(Event::Repository),
         _ => None,
     }
 }
@@ -129,6 +150,7 @@ mod tests {
         assert_eq!(event_of("offshoot_states", "hello"), None);
         let fork = Uuid::new_v4();
         assert_eq!(event_of("offshoot_forks", &fork.to_string()), Some(Event::Fork(fork)));
+        assert_eq!(event_of("offshoot_repositories", "7"), Some(Event::Repository(7)));
         assert_eq!(event_of("another", "7#42"), None);
     }
 }

@@ -4,6 +4,7 @@ mod answers;
 pub mod api;
 mod auth;
 mod dashboard;
+mod forks_at_hand;
 mod health;
 mod identity;
 mod limits;
@@ -30,6 +31,7 @@ use crate::engine::Engine;
 use crate::github::Github;
 use crate::secret::Secret;
 use crate::store::{Listener, Store, StoreError};
+pub use forks_at_hand::ForksAtHand;
 use identity::RequestId;
 pub use limits::Limits;
 use problem::Problem;
@@ -48,6 +50,7 @@ pub struct App {
     pub bootstrap: Option<Secret>,
     /// For how long a fork may be asked for at most.
     pub fork_ttl_limit: Duration,
+    pub forks_at_hand: Arc<ForksAtHand>,
     /// After how long a branch that nobody uses goes; none for never.
     pub idle_ttl: Option<chrono::TimeDelta>,
     pub figures: PrometheusHandle,

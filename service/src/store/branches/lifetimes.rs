@@ -65,7 +65,8 @@ pub async fn note_sessions(
              sessions_seen = $2,
              active_at = case
                  when $3 or active_at is null or sessions_seen is distinct from $2
-                     or exists (select from forks where forks.branch = branches.id and forks.state = 'live')
+                     or exists (select from forks
+                         where forks.branch = branches.id and forks.state = 'live' and forks.handed_out_at is not null)
                  then greatest(active_at, now()) else active_at end
          where id = $1 returning active_at",
     )

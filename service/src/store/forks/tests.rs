@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::domain::branch::Branch;
-use crate::domain::fork::Origin;
+use crate::domain::fork::{Demand, Origin};
 use crate::domain::layer::LayerKey;
 use crate::domain::state::BranchState;
 use crate::store::branches::{self, Change};
@@ -133,4 +133,57 @@ async fn a_snapshot_goes_after_the_last_fork_that_was_made_from_it() {
         !snapshots::record(&client, &origin, &key, "snapshot", "snapshot").await.unwrap(),
         "of a branch that goes"
     );
+}
+
+#[tokio::test]
+async fn what_is_reserved_is_nobody_s_until_it_is_handed_over() {
+    let test = TestStore::new().await;
+    let (branch, origin, key) = ready(&test).await;
+    let (client, vault) = (client(&test).await, test.store.vault());
+    let (shop, main): (RepositoryName, _) = (SHOP.parse().unwrap(), DatabaseLabel::main());
+    assert_eq!(reserve(&client, vault, branch.id, HOUR).await.unwrap(), None, "the pool is empty");
+    let spare = add_spare(&test, &origin, &key).await.unwrap();
+    let reserved = reserve(&client, vault, branch.id, HOUR).await.unwrap().unwrap();
+    let Reserved { id, pull, repository, database, head, password, .. } = reserved;
+    assert_eq!((id, password), (spare.id, spare.password));
+    assert_eq!(
+        (pull, repository, database, head),
+        (branch.pull, shop.clone(), main.clone(), branch.head_sha.clone())
+    );
+    assert_eq!(take(&client, vault, &wish(&shop, &main, None)).await.unwrap(), None, "handed out twice");
+    assert_eq!(reserve(&client, vault, branch.id, HOUR).await.unwrap(), None, "reserved twice");
+    assert!(live_of(&client, branch.id).await.unwrap().is_empty(), "nobody has it");
+    assert_eq!(demand(&client, &origin).await.unwrap(), Demand { standing: 1, ..Demand::default() });
+
+    put_back(&client, id).await.unwrap();
+    assert_eq!(reserve(&client, vault, branch.id, HOUR).await.unwrap().unwrap().id, id);
+    let at = Utc::now();
+    hand_over(&client, id, at, at + HOUR).await.unwrap();
+    hand_over(&client, id, at, at + HOUR * 2).await.unwrap();
+    put_back(&client, id).await.unwrap();
+    let live = live_of(&client, branch.id).await.unwrap();
+    assert_eq!((live.len(), live[0].id), (1, id), "what somebody has is not put back");
+    assert!(live[0].expires_at.unwrap() - live[0].handed_out_at.unwrap() == chrono::TimeDelta::hours(1));
+
+    add_spare(&test, &origin, &key).await.unwrap();
+    branches::request_reset(&client, branch.id).await.unwrap();
+    assert_eq!(reserve(&client, vault, branch.id, HOUR).await.unwrap(), None, "about to be replaced");
+}
+
+#[tokio::test]
+async fn what_is_reserved_goes_with_its_branch_or_its_time() {
+    let test = TestStore::new().await;
+    let (branch, origin, key) = ready(&test).await;
+    let (client, vault) = (client(&test).await, test.store.vault());
+    add_spare(&test, &origin, &key).await.unwrap();
+    let late = reserve(&client, vault, branch.id, Duration::ZERO).await.unwrap().unwrap();
+    assert_eq!(expire(&client).await.unwrap(), 1);
+    add_spare(&test, &origin, &key).await.unwrap();
+    let condemned = reserve(&client, vault, branch.id, HOUR).await.unwrap().unwrap();
+    condemn(&client, branch.id).await.unwrap();
+    for id in [late.id, condemned.id] {
+        put_back(&client, id).await.unwrap();
+        hand_over(&client, id, Utc::now(), Utc::now() + HOUR).await.unwrap();
+    }
+    assert_eq!(all_trash(&client).await.unwrap().len(), 2, "what is to be dropped stays so");
 }

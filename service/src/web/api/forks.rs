@@ -93,9 +93,13 @@ pub(super) async fn create(
         sha: which.sha.as_ref(),
         ttl: ttl(new.and_then(|Json(new)| new.ttl), app.fork_ttl_limit)?,
     };
-    let client = app.store.working().client().await?;
-    let spare = forks::take(&client, app.store.vault(), &wish).await?;
-    drop(client);
+    let spare = match app.forks_at_hand.take(&wish) {
+        Some(handed) => Some(handed),
+        None => {
+            let client = app.store.working().client().await?;
+            forks::take(&client, app.store.vault(), &wish).await?
+        }
+    };
     let from = if spare.is_some() { "pool" } else { "scratch" };
     let handed = match spare {
         Some(handed) => {
@@ -105,6 +109,7 @@ pub(super) async fn create(
         }
         None => fork_wait::made(&app, &wish).await?,
     };
+    tokio::spawn(app.forks_at_hand.clone().reserve(handed.branch));
     metrics::counter!("offshoot_forks_handed_out_total", "from" => from).increment(1);
     Ok((StatusCode::CREATED, Json(ForkDocument::new(&app.engine, handed))))
 }
@@ -188,6 +193,7 @@ pub(super) async fn list(
     let Some(branches::Named { branch, .. }) = found else {
         return Err(fork_wait::no_branch(&repository, path.number, &which.database));
     };
+    app.forks_at_hand.recorded().await;
     let client = app.store.client().await?;
     let forks = forks::live_of(&client, branch.id).await?;
     let wanted = |fork: &Fork| which.sha.as_ref().is_none_or(|sha| fork.sha == *sha);

@@ -1,0 +1,114 @@
+//! Forks that a process holds ready for whoever asks next: handed out in the tables before anybody has them, so that no crash can hand one out
+//! twice. Until somebody has one, its `handed_out_at` is empty.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use deadpool_postgres::GenericClient;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::super::StoreError;
+use super::super::query::{FromRow, get, parsed, query, unreadable};
+use crate::domain::branch::BranchId;
+use crate::domain::ids::{DatabaseLabel, Oid, PullId, RepositoryName};
+use crate::secret::{Secret, Vault};
+
+/// A fork that is nobody's yet and is in nobody else's reach, and for whom it would be the right one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reserved {
+    pub id: Uuid,
+    pub branch: BranchId,
+    pub pull: PullId,
+    pub repository: RepositoryName,
+    pub database: DatabaseLabel,
+    /// The branch's head, for which it is ready.
+    pub head: Oid,
+    pub database_name: String,
+    pub password: Secret,
+}
+
+struct Sealed {
+    reserved: Reserved,
+    password: Vec<u8>,
+}
+
+impl FromRow for Sealed {
+    fn from_row(row: &Row) -> Result<Self, StoreError> {
+        let repository = RepositoryName::new(get(row, "owner")?, get(row, "name")?)
+            .map_err(|error| unreadable("owner, name", error))?;
+        let reserved = Reserved {
+            id: get(row, "id")?,
+            branch: get(row, "branch")?,
+            pull: PullId { repository: get(row, "repository")?, number: get(row, "pull_request")? },
+            repository,
+            database: parsed(row, "database")?,
+            head: parsed(row, "head_sha")?,
+            database_name: get(row, "database_name")?,
+            password: Secret::new(""),
+        };
+        Ok(Self { reserved, password: get(row, "password")? })
+    }
+}
+
+/// Reserves a spare of a branch, as [`take`](super::take) hands one out. Should the process die, it is dropped when this time is over.
+pub async fn reserve(
+    client: &impl GenericClient,
+    vault: &Vault,
+    branch: BranchId,
+    time: Duration,
+) -> Result<Option<Reserved>, StoreError> {
+    let reserved: Option<Sealed> = query(
+        "reserve a spare fork",
+        "with origin as (
+             select branches.*, repositories.owner, repositories.name
+             from branches join repositories on repositories.github_id = branches.repository
+             where branches.id = $1 and branches.state = 'ready' and not branches.reset_requested
+                 and repositories.removed_at is null
+         )
+         update forks set state = 'live', expires_at = now() + make_interval(secs => $2)
+         from origin
+         where forks.id = (
+             select spare.id from forks as spare join origin on spare.branch = origin.id
+                 and spare.generation = origin.generation and spare.sha = origin.database_sha
+             where spare.state = 'spare' and spare.created_at > pg_postmaster_start_time() and coalesce(spare.waited_until <= now(), true)
+             order by spare.created_at
+             limit 1
+             for update of spare skip locked
+         )
+         returning forks.id, forks.branch, forks.database_name, forks.password, origin.repository, origin.pull_request,
+             origin.database, origin.head_sha, origin.owner, origin.name",
+    )
+    .optional(client, &[&branch, &time.as_secs_f64()])
+    .await?;
+    let open =
+        |Sealed { reserved, password }| Ok(Reserved { password: vault.decrypt(&password)?, ..reserved });
+    reserved.map(open).transpose()
+}
+
+/// Records that somebody has a fork that was reserved. Nothing changes where it is ended already.
+pub async fn hand_over(
+    client: &impl GenericClient,
+    id: Uuid,
+    at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    query(
+        "record who has a fork",
+        "update forks set handed_out_at = $2, expires_at = $3 where id = $1 and state = 'live' and handed_out_at is null",
+    )
+    .execute(client, &[&id, &at, &expires_at])
+    .await?;
+    Ok(())
+}
+
+/// Gives a fork that was reserved, and that nobody has, back to its pool.
+pub async fn put_back(client: &impl GenericClient, id: Uuid) -> Result<(), StoreError> {
+    query(
+        "put back a fork",
+        "update forks set state = 'spare', expires_at = null where id = $1 and state = 'live' and handed_out_at is null",
+    )
+    .execute(client, &[&id])
+    .await?;
+    Ok(())
+}
