@@ -21,7 +21,10 @@ use crate::secret::Secret;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than connecting may take, so that a server that is down is told apart from a pool that is used up.
 const POOL_WAIT: Duration = Duration::from_secs(15);
+/// A session whose server is gone without a word is known to be over within a minute.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_RETRIES: u32 = 3;
 const DEFAULT_PORT: u16 = 5432;
 /// Sessions that a pool keeps however quiet it is, so that what comes next need not connect first.
 const KEPT: usize = 4;
@@ -86,6 +89,8 @@ impl Endpoint {
             .connect_timeout(CONNECT_TIMEOUT)
             .keepalives(true)
             .keepalives_idle(KEEPALIVE_IDLE)
+            .keepalives_interval(KEEPALIVE_INTERVAL)
+            .keepalives_retries(KEEPALIVE_RETRIES)
             .ssl_mode(trust.mode.negotiation());
         Ok(Self { config, tls: tls::connector(&trust)? })
     }

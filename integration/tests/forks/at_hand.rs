@@ -20,6 +20,8 @@ async fn held(world: &World, branch: &BranchRef) -> Result<String> {
     forked(world, branch).await?;
     world.settle().await?;
     forked(world, branch).await?;
+    // Whoever has which is recorded when they are listed.
+    list(world, branch).await?;
     world.until(HELD).await?;
     let client = world.offshoot.administrator().await?;
     let row = client
@@ -59,6 +61,7 @@ async fn what_is_held_ready_is_handed_out_once_and_listed_at_once() -> Result<()
         ensure!(database_of(&forked(&world, &branch).await?)? != name, "handed out twice");
     }
     // Ended before it is recorded who had it.
+    list(&world, &branch).await?;
     world.until(HELD).await?;
     let brief = forked(&world, &branch).await?;
     let path = format!("/api/v1/forks/{}", brief.text("id"));

@@ -16,7 +16,10 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_util::io::poll_read_buf;
 
-use super::{CONNECT_TIMEOUT, ConnectError, DEFAULT_PORT, Endpoint, KEEPALIVE_IDLE, drive};
+use super::{
+    CONNECT_TIMEOUT, ConnectError, DEFAULT_PORT, Endpoint, KEEPALIVE_IDLE, KEEPALIVE_INTERVAL,
+    KEEPALIVE_RETRIES, drive,
+};
 
 /// Above all that a migration has to say for itself.
 const LARGEST: usize = 16 * 1024 * 1024;
@@ -87,8 +90,11 @@ impl Endpoint {
 async fn open(host: &str, port: u16) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((host, port)).await?;
     stream.set_nodelay(true)?;
-    socket2::SockRef::from(&stream)
-        .set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(KEEPALIVE_IDLE))?;
+    let keepalive = socket2::TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_RETRIES);
+    socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
     Ok(stream)
 }
 

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 pub use ending::{all_trash, condemn, discard, drain, dropped, expire, give_up, names, prune};
 pub use filling::{Commission, accept, demand, is_filling, leftovers, made, refuse, release, spare};
-pub use reserving::{Reserved, hand_over, put_back, reserve};
+pub use reserving::{Present, Reserved, hand_over, put_back, reserve};
 
 use super::StoreError;
 use super::query::{FromRow, get, parsed, query, unreadable};
@@ -216,7 +216,7 @@ pub enum Wanted {
     Refused(Option<String>),
 }
 
-/// Hands out a fork to whoever waited for it, if it is made.
+/// Hands out a fork to whoever waited for it, if it is made. One that they waited too long for may be somebody else's.
 pub async fn claim(
     client: &impl GenericClient,
     vault: &Vault,
@@ -233,7 +233,8 @@ pub async fn claim(
          )
          select * from claimed
          union all
-         select id, branch, state, database_name, password, expires_at, refusal from forks
+         select id, branch, case state when 'live' then 'trash' else state end, database_name, password, expires_at, refusal
+         from forks
          where id = $1 and not exists (select from claimed)",
     )
     .optional(client, &[&id, &ttl.as_secs_f64()])

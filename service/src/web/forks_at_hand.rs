@@ -3,27 +3,30 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::domain::branch::BranchId;
 use crate::domain::ids::PullId;
 use crate::domain::job::Job;
-use crate::store::forks::{self, Handed, Reserved, Wish};
+use crate::store::forks::{self, Handed, Present, Reserved, Wish};
 use crate::store::{Event, Listener, Store, StoreError, jobs};
 
 /// For how long a fork is held ready; then it is a spare again, which another replica may hand out.
 const HELD: Duration = Duration::from_secs(60);
 /// The answer goes first.
 const AFTER_THE_ANSWER: Duration = Duration::from_millis(2);
-/// How often it is tried to record who has a fork, and how long after the first failure; twice that after the second, and so on.
-const TRIES: u32 = 6;
+/// How long after a first failure the control database is told again what became of a fork; twice that after the second, and so on.
 const TRY_AGAIN: Duration = Duration::from_millis(100);
+const TRY_AGAIN_MOST: Duration = Duration::from_secs(30);
+/// For how long whoever lists forks, or stops the service, waits for that.
+const AWAITED: Duration = Duration::from_secs(5);
 
 /// The forks that this process holds ready.
 #[derive(Debug)]
@@ -32,10 +35,17 @@ pub struct ForksAtHand {
     store: Store,
     listener: Arc<Listener>,
     hand: Mutex<Hand>,
-    /// Held for reading while one is being reserved, or recorded to be somebody's.
-    recording: Arc<RwLock<()>>,
+    /// Held for reading while the control database is being told something.
+    telling: Arc<RwLock<()>>,
     /// How long one may be anybody's at most.
     ttl_limit: Duration,
+}
+
+/// What became of a fork that was held.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    HandedOver { at: DateTime<Utc>, expires_at: DateTime<Utc> },
+    PutBack,
 }
 
 #[derive(Debug)]
@@ -55,7 +65,13 @@ struct Places {
 enum Place {
     /// One is being reserved; what changed meanwhile.
     Coming(Changed),
-    Here(Box<Reserved>),
+    Here(Box<Held>),
+}
+
+#[derive(Debug)]
+struct Held {
+    reserved: Reserved,
+    since: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -100,16 +116,16 @@ impl Places {
             }
         }
         let spoilt = self.held.extract_if(|_, place| match place {
-            Place::Here(reserved) => change.concerns(reserved.pull),
+            Place::Here(held) => change.concerns(held.reserved.of.pull),
             Place::Coming(_) => false,
         });
-        spoilt.filter_map(|(_, place)| place.reserved()).collect()
+        spoilt.filter_map(|(_, place)| place.held()).map(|held| held.reserved).collect()
     }
 
-    fn take(&mut self, wish: &Wish<'_>) -> Option<Reserved> {
-        let suits = |place: &Place| matches!(place, Place::Here(reserved) if suits(reserved, wish));
+    fn take(&mut self, wish: &Wish<'_>) -> Option<Held> {
+        let suits = |place: &Place| matches!(place, Place::Here(held) if held.suits(wish));
         let branch = self.held.iter().find_map(|(branch, place)| suits(place).then_some(*branch))?;
-        self.held.remove(&branch)?.reserved()
+        self.held.remove(&branch)?.held()
     }
 
     /// Whether one is to be reserved: not where one is here or coming.
@@ -126,8 +142,11 @@ impl Places {
         let place = self.held.remove(&branch);
         let reserved = reserved?;
         match place {
-            Some(Place::Coming(changed)) if !changed.anything && !changed.pulls.contains(&reserved.pull) => {
-                self.held.insert(branch, Place::Here(Box::new(reserved)));
+            Some(Place::Coming(changed))
+                if !changed.anything && !changed.pulls.contains(&reserved.of.pull) =>
+            {
+                let held = Held { reserved, since: Instant::now() };
+                self.held.insert(branch, Place::Here(Box::new(held)));
                 None
             }
             _ => Some(reserved),
@@ -136,30 +155,40 @@ impl Places {
 
     /// Nobody asked for this one.
     fn give_up(&mut self, branch: BranchId, id: Uuid) -> Option<Reserved> {
-        let is_it = |place: &Place| matches!(place, Place::Here(reserved) if reserved.id == id);
-        self.held.get(&branch).is_some_and(is_it).then(|| self.held.remove(&branch))??.reserved()
+        let is_it = |place: &Place| matches!(place, Place::Here(held) if held.reserved.id == id);
+        let place = self.held.get(&branch).is_some_and(is_it).then(|| self.held.remove(&branch))??;
+        place.held().map(|held| held.reserved)
     }
 
     fn close(&mut self) -> Vec<Reserved> {
         self.is_closed = true;
-        self.held.drain().filter_map(|(_, place)| place.reserved()).collect()
+        self.held.drain().filter_map(|(_, place)| place.held()).map(|held| held.reserved).collect()
     }
 }
 
 impl Place {
-    fn reserved(self) -> Option<Reserved> {
+    fn held(self) -> Option<Held> {
         match self {
-            Self::Here(reserved) => Some(*reserved),
+            Self::Here(held) => Some(*held),
             Self::Coming(_) => None,
         }
     }
 }
 
-fn suits(reserved: &Reserved, wish: &Wish<'_>) -> bool {
-    reserved.pull.number == wish.number
-        && reserved.database == *wish.database
-        && reserved.repository.is(wish.repository)
-        && wish.sha.is_none_or(|sha| *sha == reserved.head)
+impl Held {
+    fn suits(&self, wish: &Wish<'_>) -> bool {
+        let Present { repository, pull, database, head } = &self.reserved.of;
+        pull.number == wish.number
+            && database == wish.database
+            && repository.is(wish.repository)
+            && wish.sha.is_none_or(|sha| sha == head)
+            && self.since.elapsed() < HELD
+    }
+
+    /// Now, by the clock of the database that it is from.
+    fn now(&self) -> DateTime<Utc> {
+        TimeDelta::from_std(self.since.elapsed()).map_or(self.reserved.at, |passed| self.reserved.at + passed)
+    }
 }
 
 impl ForksAtHand {
@@ -168,37 +197,36 @@ impl ForksAtHand {
         let hand = Hand { events: listener.subscribe(), places: Places::default() };
         let changes = listener.subscribe();
         let this =
-            Arc::new(Self { store, listener, hand: Mutex::new(hand), recording: Arc::default(), ttl_limit });
+            Arc::new(Self { store, listener, hand: Mutex::new(hand), telling: Arc::default(), ttl_limit });
         tokio::spawn(hear(Arc::downgrade(&this), changes));
         this
     }
 
     /// The fork that is wished for, if it is held ready.
     pub(super) fn take(self: &Arc<Self>, wish: &Wish<'_>) -> Option<Handed> {
-        // Whoever lists forks waits for what is being recorded, and what comes after it for them.
-        let recording = self.recording.clone().try_read_owned().ok()?;
-        let reserved = self.up_to_date().places.take(wish)?;
-        let at = Utc::now().trunc_subsecs(6);
+        let telling = self.begin_telling()?;
+        let held = self.up_to_date().places.take(wish)?;
+        let at = held.now().trunc_subsecs(6);
         let expires_at = at + TimeDelta::from_std(wish.ttl).unwrap_or(TimeDelta::MAX);
-        tokio::spawn(self.clone().record(recording, reserved.id, at, expires_at));
-        let Reserved { id, branch, database_name, password, .. } = reserved;
+        let Reserved { id, branch, database_name, password, .. } = held.reserved;
+        tokio::spawn(self.clone().record(telling, id, at, expires_at));
         Some(Handed { id, branch, database_name, password, expires_at })
     }
 
-    /// Returns when it is recorded who has what was given away before.
+    /// Returns when the control database knows who has what was given away before, or has not answered for a while.
     pub(super) async fn recorded(&self) {
-        drop(self.recording.write().await);
+        _ = timeout(AWAITED, self.telling.write()).await;
     }
 
     /// Has one of a branch's spares ready for whoever asks next.
     pub(super) async fn reserve(self: Arc<Self>, branch: BranchId) {
         tokio::time::sleep(AFTER_THE_ANSWER).await;
-        let Ok(reserving) = self.recording.clone().try_read_owned() else { return };
+        let Some(telling) = self.begin_telling() else { return };
         if !self.listener.is_connected() || !self.up_to_date().places.expect(branch) {
             return;
         }
         // Should this process die, whoever has one in the end has it for as long as they were told.
-        let time = self.ttl_limit + HELD;
+        let time = self.ttl_limit + HELD * 2;
         let reserved = async {
             let client = self.store.client().await?;
             forks::reserve(&client, self.store.vault(), branch, time).await
@@ -210,19 +238,26 @@ impl ForksAtHand {
         let id = reserved.as_ref().map(|reserved| reserved.id);
         let spoilt = self.up_to_date().places.arrive(branch, reserved);
         self.put_back(spoilt).await;
-        drop(reserving);
+        drop(telling);
         if let Some(id) = id {
             tokio::time::sleep(HELD).await;
+            let telling = self.begin_telling();
             let unused = self.hand().places.give_up(branch, id);
             self.put_back(unused).await;
+            drop(telling);
         }
     }
 
-    /// Holds nothing any more, and returns when all is recorded.
+    /// Holds nothing any more, and returns when all is told.
     pub async fn close(&self) {
         let held = self.hand().places.close();
         self.put_back(held).await;
         self.recorded().await;
+    }
+
+    /// None while somebody waits for all that is told already.
+    fn begin_telling(&self) -> Option<OwnedRwLockReadGuard<()>> {
+        self.telling.clone().try_read_owned().ok()
     }
 
     fn hand(&self) -> MutexGuard<'_, Hand> {
@@ -245,49 +280,63 @@ impl ForksAtHand {
             spoilt.extend(change.map(|change| hand.places.hear(change)).unwrap_or_default());
         }
         if !spoilt.is_empty() {
-            tokio::spawn(self.clone().put_away(spoilt));
+            tokio::spawn(self.clone().put_away(self.begin_telling(), spoilt));
         }
         hand
     }
 
     /// Puts spoilt ones back. What they are of may be past, and then they are to be dropped.
-    async fn put_away(self: Arc<Self>, spoilt: Vec<Reserved>) {
+    async fn put_away(self: Arc<Self>, _telling: Option<OwnedRwLockReadGuard<()>>, spoilt: Vec<Reserved>) {
         self.put_back(spoilt).await;
-        let asked = async { jobs::enqueue(&self.store.client().await?, &Job::EmptyTrash).await };
+        let asked = async {
+            let client = self.store.client().await?;
+            jobs::enqueue(&client, &Job::EmptyTrash).await
+        };
         if let Err(error) = asked.await {
             let error: StoreError = error;
             tracing::debug!(%error, "nobody could be asked to drop spoilt forks; the next sweep does");
         }
     }
 
-    /// What cannot be put back stays reserved, and is dropped when its time is over.
     async fn put_back(&self, reserved: impl IntoIterator<Item = Reserved>) {
-        for Reserved { id, branch, .. } in reserved {
-            let put_back = async { forks::put_back(&self.store.client().await?, id).await };
-            if let Err(error) = put_back.await {
-                let error: StoreError = error;
-                tracing::debug!(branch, fork = %id.simple(), %error, "a reserved fork could not be put back");
-            }
+        for Reserved { id, .. } in reserved {
+            // After that it is dropped in any case.
+            let until = Instant::now() + self.ttl_limit;
+            self.tell(id, End::PutBack, until).await;
         }
     }
 
     async fn record(
         self: Arc<Self>,
-        _recording: OwnedRwLockReadGuard<()>,
+        telling: OwnedRwLockReadGuard<()>,
         id: Uuid,
         at: DateTime<Utc>,
         expires_at: DateTime<Utc>,
     ) {
         tokio::time::sleep(AFTER_THE_ANSWER).await;
-        for attempt in 1..=TRIES {
-            let recorded = async {
-                let client = self.store.client().await?;
-                forks::hand_over(&client, id, at, expires_at).await
-            };
-            let Err(error) = recorded.await else { return };
-            let error: StoreError = error;
-            tracing::warn!(fork = %id.simple(), attempt, %error, "it could not be recorded that a fork was handed out");
-            tokio::time::sleep(TRY_AGAIN * 2_u32.pow(attempt)).await;
+        let until = Instant::now() + (expires_at - at).to_std().unwrap_or_default();
+        self.tell(id, End::HandedOver { at, expires_at }, until).await;
+        drop(telling);
+    }
+
+    /// Tells the control database what became of a fork, until it knows or need not know any more.
+    async fn tell(&self, id: Uuid, end: End, until: Instant) {
+        let mut pause = TRY_AGAIN;
+        while let Err(error) = self.tell_once(id, end).await {
+            tracing::debug!(fork = %id.simple(), %error, "what became of a fork could not be recorded");
+            if Instant::now() + pause >= until {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(TRY_AGAIN_MOST);
+        }
+    }
+
+    async fn tell_once(&self, id: Uuid, end: End) -> Result<(), StoreError> {
+        let client = self.store.client().await?;
+        match end {
+            End::HandedOver { at, expires_at } => forks::hand_over(&client, id, at, expires_at).await,
+            End::PutBack => forks::put_back(&client, id).await,
         }
     }
 }
@@ -320,10 +369,13 @@ mod tests {
         Reserved {
             id: Uuid::from_u128(1),
             branch: BRANCH,
-            pull: PULL,
-            repository: "acme/shop".parse().unwrap(),
-            database: DatabaseLabel::main(),
-            head: "a".repeat(40).parse().unwrap(),
+            of: Present {
+                repository: "acme/shop".parse().unwrap(),
+                pull: PULL,
+                database: DatabaseLabel::main(),
+                head: "a".repeat(40).parse().unwrap(),
+            },
+            at: DateTime::UNIX_EPOCH,
             database_name: "offshoot_fork_1".to_owned(),
             password: Secret::new("secret"),
         }

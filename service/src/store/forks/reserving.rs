@@ -14,40 +14,62 @@ use crate::domain::branch::BranchId;
 use crate::domain::ids::{DatabaseLabel, Oid, PullId, RepositoryName};
 use crate::secret::{Secret, Vault};
 
-/// A fork that is nobody's yet and is in nobody else's reach, and for whom it would be the right one.
+/// A fork that is nobody's yet and is in nobody else's reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reserved {
     pub id: Uuid,
     pub branch: BranchId,
-    pub pull: PullId,
-    pub repository: RepositoryName,
-    pub database: DatabaseLabel,
-    /// The branch's head, for which it is ready.
-    pub head: Oid,
+    pub of: Present,
     pub database_name: String,
     pub password: Secret,
+    /// By the database's clock, which decides when its time is over.
+    pub at: DateTime<Utc>,
+}
+
+/// What a branch was when a fork of it was reserved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Present {
+    pub repository: RepositoryName,
+    pub pull: PullId,
+    pub database: DatabaseLabel,
+    /// For which it was ready.
+    pub head: Oid,
 }
 
 struct Sealed {
-    reserved: Reserved,
+    id: Uuid,
+    branch: BranchId,
+    of: Present,
+    database_name: String,
     password: Vec<u8>,
+    at: DateTime<Utc>,
 }
 
 impl FromRow for Sealed {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
         let repository = RepositoryName::new(get(row, "owner")?, get(row, "name")?)
             .map_err(|error| unreadable("owner, name", error))?;
-        let reserved = Reserved {
-            id: get(row, "id")?,
-            branch: get(row, "branch")?,
-            pull: PullId { repository: get(row, "repository")?, number: get(row, "pull_request")? },
+        let of = Present {
             repository,
+            pull: PullId { repository: get(row, "repository")?, number: get(row, "pull_request")? },
             database: parsed(row, "database")?,
             head: parsed(row, "head_sha")?,
-            database_name: get(row, "database_name")?,
-            password: Secret::new(""),
         };
-        Ok(Self { reserved, password: get(row, "password")? })
+        Ok(Self {
+            id: get(row, "id")?,
+            branch: get(row, "branch")?,
+            of,
+            database_name: get(row, "database_name")?,
+            password: get(row, "password")?,
+            at: get(row, "at")?,
+        })
+    }
+}
+
+impl Sealed {
+    fn open(self, vault: &Vault) -> Result<Reserved, StoreError> {
+        let Self { id, branch, of, database_name, password, at } = self;
+        Ok(Reserved { id, branch, of, database_name, password: vault.decrypt(&password)?, at })
     }
 }
 
@@ -77,13 +99,11 @@ pub async fn reserve(
              for update of spare skip locked
          )
          returning forks.id, forks.branch, forks.database_name, forks.password, origin.repository, origin.pull_request,
-             origin.database, origin.head_sha, origin.owner, origin.name",
+             origin.database, origin.head_sha, origin.owner, origin.name, now() as at",
     )
     .optional(client, &[&branch, &time.as_secs_f64()])
     .await?;
-    let open =
-        |Sealed { reserved, password }| Ok(Reserved { password: vault.decrypt(&password)?, ..reserved });
-    reserved.map(open).transpose()
+    reserved.map(|sealed| sealed.open(vault)).transpose()
 }
 
 /// Records that somebody has a fork that was reserved. Nothing changes where it is ended already.

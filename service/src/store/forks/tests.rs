@@ -102,6 +102,12 @@ async fn what_is_made_for_somebody_is_theirs_until_they_go() {
     abandon(&client, second).await.unwrap();
     assert!(find_live(&client, second).await.unwrap().is_some(), "one that is handed out is not taken back");
 
+    let late = want_one(&test, &branch, 10).await.unwrap();
+    let too_late = "update forks set state = 'spare', snapshot = $2, waited_until = now() - interval '1 s' where id = $1";
+    client.execute(too_late, &[&late, &key.as_str()]).await.unwrap();
+    assert_eq!(take(&client, vault, &wish(&shop, &main, None)).await.unwrap().unwrap().id, late);
+    assert_eq!(claim(&client, vault, late, HOUR).await.unwrap(), Wanted::Refused(None), "handed out twice");
+
     let third = want_one(&test, &branch, 10).await.unwrap();
     refuse(&client, branch.id, Some(&origin), None).await.unwrap();
     assert_eq!(claim(&client, vault, third, HOUR).await.unwrap(), Wanted::NotYet, "of the present state");
@@ -144,12 +150,15 @@ async fn what_is_reserved_is_nobody_s_until_it_is_handed_over() {
     assert_eq!(reserve(&client, vault, branch.id, HOUR).await.unwrap(), None, "the pool is empty");
     let spare = add_spare(&test, &origin, &key).await.unwrap();
     let reserved = reserve(&client, vault, branch.id, HOUR).await.unwrap().unwrap();
-    let Reserved { id, pull, repository, database, head, password, .. } = reserved;
+    let Reserved { id, of, password, .. } = reserved;
     assert_eq!((id, password), (spare.id, spare.password));
-    assert_eq!(
-        (pull, repository, database, head),
-        (branch.pull, shop.clone(), main.clone(), branch.head_sha.clone())
-    );
+    let present = Present {
+        repository: shop.clone(),
+        pull: branch.pull,
+        database: main.clone(),
+        head: branch.head_sha.clone(),
+    };
+    assert_eq!(of, present);
     assert_eq!(take(&client, vault, &wish(&shop, &main, None)).await.unwrap(), None, "handed out twice");
     assert_eq!(reserve(&client, vault, branch.id, HOUR).await.unwrap(), None, "reserved twice");
     assert!(live_of(&client, branch.id).await.unwrap().is_empty(), "nobody has it");
