@@ -61,6 +61,8 @@ async fn what_is_held_ready_is_handed_out_once_and_listed_at_once() -> Result<()
         ensure!(database_of(&forked(&world, &branch).await?)? != name, "handed out twice");
     }
     // Ended before it is recorded who had it.
+    world.settle().await?;
+    forked(&world, &branch).await?;
     list(&world, &branch).await?;
     world.until(HELD).await?;
     let brief = forked(&world, &branch).await?;

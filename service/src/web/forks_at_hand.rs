@@ -221,7 +221,7 @@ impl ForksAtHand {
     /// Has one of a branch's spares ready for whoever asks next.
     pub(super) async fn reserve(self: Arc<Self>, branch: BranchId) {
         tokio::time::sleep(AFTER_THE_ANSWER).await;
-        let Some(telling) = self.begin_telling() else { return };
+        let telling = self.telling.clone().read_owned().await;
         if !self.listener.is_connected() || !self.up_to_date().places.expect(branch) {
             return;
         }
@@ -241,7 +241,7 @@ impl ForksAtHand {
         drop(telling);
         if let Some(id) = id {
             tokio::time::sleep(HELD).await;
-            let telling = self.begin_telling();
+            let telling = self.telling.read().await;
             let unused = self.hand().places.give_up(branch, id);
             self.put_back(unused).await;
             drop(telling);
