@@ -42,6 +42,17 @@ async fn forked(world: &World, branch: &BranchRef) -> Result<Answer> {
     Ok(fork)
 }
 
+/// Ends a fork before its time.
+async fn delete(world: &World, fork: &Answer) -> Result<Answer> {
+    world.offshoot.call(Method::DELETE, &format!("/api/v1/forks/{}", fork.text("id")), None).await
+}
+
+/// A branch's forks as the API lists them.
+async fn list(world: &World, branch: &BranchRef) -> Result<Vec<Value>> {
+    let list = world.offshoot.call(Method::GET, &format!("{}/forks", branch.path()), None).await?;
+    Ok(list.body["forks"].as_array().cloned().unwrap_or_default())
+}
+
 /// The name that a URL ends with.
 fn database_of(fork: &Answer) -> Result<&str> {
     fork.database_url()?.rsplit('/').next().context("a URL has a path")

@@ -1,11 +1,9 @@
 //! The fork that is held ready for the next caller: right, nobody else's, and not left behind.
 
 use anyhow::{Context, Result, ensure};
-use http::Method;
 use integration::offshoot::{Answer, BranchRef, connect};
-use serde_json::Value;
 
-use super::{database_of, fork, forked, identity, items, seeded};
+use super::{database_of, delete, fork, forked, identity, items, list, seeded};
 use crate::shop::{SHOP, column};
 use crate::world::World;
 
@@ -28,11 +26,6 @@ async fn held(world: &World, branch: &BranchRef) -> Result<String> {
         .query_one("select database_name from forks where state = 'live' and handed_out_at is null", &[])
         .await?;
     Ok(row.try_get(0)?)
-}
-
-async fn list(world: &World, branch: &BranchRef) -> Result<Vec<Value>> {
-    let list = world.offshoot.call(Method::GET, &format!("{}/forks", branch.path()), None).await?;
-    Ok(list.body["forks"].as_array().cloned().unwrap_or_default())
 }
 
 async fn is_recorded(world: &World, fork: &Answer) -> Result<bool> {
@@ -66,8 +59,7 @@ async fn what_is_held_ready_is_handed_out_once_and_listed_at_once() -> Result<()
     list(&world, &branch).await?;
     world.until(HELD).await?;
     let brief = forked(&world, &branch).await?;
-    let path = format!("/api/v1/forks/{}", brief.text("id"));
-    ensure!(world.offshoot.call(Method::DELETE, &path, None).await?.status == 204, "deleted");
+    ensure!(delete(&world, &brief).await?.status == 204, "deleted");
     world.settle().await?;
     ensure!(connect(brief.database_url()?).await.is_err(), "it is still there");
     world.finish().await

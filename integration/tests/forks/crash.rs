@@ -1,12 +1,10 @@
 //! `kill -9` while forks are being made: nothing half-made is ever handed out, and nothing is left.
 
 use anyhow::{Context, Result, ensure};
-use http::Method;
 use integration::git::Change;
 use integration::offshoot::connect;
-use serde_json::json;
 
-use super::{fork, forked, items};
+use super::{delete, fork, forked, items};
 use crate::shop::{SHOP, migration};
 use crate::world::{LIMIT, World};
 
@@ -71,11 +69,7 @@ async fn killed_while_forks_are_made() -> Result<()> {
                 "{moment}: fork {at} of {spares} spares is half-made"
             );
             client.batch_execute("select c from items").await?;
-            let path = format!("/api/v1/forks/{}", made.text("id"));
-            ensure!(
-                world.offshoot.call(Method::DELETE, &path, Some(&json!({}))).await?.status == 204,
-                "deleted"
-            );
+            ensure!(delete(&world, &made).await?.status == 204, "deleted");
         }
         world.github.close(SHOP, branch.number)?;
         world.settle().await?;

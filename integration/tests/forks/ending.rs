@@ -5,18 +5,13 @@ use http::Method;
 use integration::offshoot::{Answer, BranchRef, connect};
 use serde_json::json;
 
-use super::{database_of, fork, forked, items, seeded};
+use super::{database_of, delete, fork, forked, items, list, seeded};
 use crate::api::ensure_problem;
 use crate::shop::{SHOP, column};
 use crate::world::World;
 
-async fn delete(world: &World, fork: &Answer) -> Result<Answer> {
-    world.offshoot.call(Method::DELETE, &format!("/api/v1/forks/{}", fork.text("id")), None).await
-}
-
 async fn listed(world: &World, branch: &BranchRef) -> Result<Vec<String>> {
-    let list = world.offshoot.call(Method::GET, &format!("{}/forks", branch.path()), None).await?;
-    let forks = list.body["forks"].as_array().cloned().unwrap_or_default();
+    let forks = list(world, branch).await?;
     Ok(forks.iter().map(|fork| fork["id"].as_str().unwrap_or_default().to_owned()).collect())
 }
 

@@ -8,6 +8,20 @@ macro_rules! columns {
     };
 }
 
+/// The spare of `origin`'s present state that has waited longest, of those that are nobody's and not older than the server's last start.
+macro_rules! oldest_spare {
+    () => {
+        "(
+             select spare.id from forks as spare join origin on spare.branch = origin.id
+                 and spare.generation = origin.generation and spare.sha = origin.database_sha
+             where spare.state = 'spare' and spare.created_at > pg_postmaster_start_time() and coalesce(spare.waited_until <= now(), true)
+             order by spare.created_at
+             limit 1
+             for update of spare skip locked
+         )"
+    };
+}
+
 mod ending;
 mod filling;
 mod reserving;
@@ -26,7 +40,7 @@ pub use filling::{Commission, accept, demand, is_filling, leftovers, made, refus
 pub use reserving::{Present, Reserved, hand_over, put_back, reserve};
 
 use super::StoreError;
-use super::query::{FromRow, get, parsed, query, unreadable};
+use super::query::{FromRow, get, parsed, query, repository_name, unreadable};
 use crate::domain::branch::BranchId;
 use crate::domain::fork::ForkState;
 use crate::domain::ids::{DatabaseLabel, Oid, RepositoryName};
@@ -131,7 +145,8 @@ pub async fn take(
 ) -> Result<Option<Handed>, StoreError> {
     let taken: Option<Sealed> = query(
         "hand out a spare fork",
-        "with origin as (
+        concat!(
+            "with origin as (
              select branches.id, branches.generation, branches.database_sha
              from branches join repositories on repositories.github_id = branches.repository
              where lower(repositories.owner) = lower($1) and lower(repositories.name) = lower($2)
@@ -141,15 +156,11 @@ pub async fn take(
                  and ($5::text is null or branches.head_sha = $5)
          )
          update forks set state = 'live', handed_out_at = now(), expires_at = now() + make_interval(secs => $6)
-         where id = (
-             select spare.id from forks as spare join origin on spare.branch = origin.id
-                 and spare.generation = origin.generation and spare.sha = origin.database_sha
-             where spare.state = 'spare' and spare.created_at > pg_postmaster_start_time() and coalesce(spare.waited_until <= now(), true)
-             order by spare.created_at
-             limit 1
-             for update of spare skip locked
-         )
-         returning id, branch, state, database_name, password, expires_at, refusal",
+         where id = ",
+            oldest_spare!(),
+            "
+         returning id, branch, state, database_name, password, expires_at, refusal"
+        ),
     )
     .optional(
         client,
@@ -273,8 +284,7 @@ pub struct Found {
 
 impl FromRow for Found {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
-        let repository = RepositoryName::new(get(row, "owner")?, get(row, "name")?)
-            .map_err(|error| unreadable("owner, name", error))?;
+        let repository = repository_name(row)?;
         Ok(Self { repository, fork: Fork::from_row(row)? })
     }
 }

@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Json, ToSql};
 
 use super::StoreError;
+use crate::domain::ids::RepositoryName;
 
 pub(super) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -82,6 +83,12 @@ pub(super) const fn query(doing: &'static str, sql: &'static str) -> Query {
 
 pub(super) fn get<'r, T: FromSql<'r>>(row: &'r Row, column: &'static str) -> Result<T, StoreError> {
     row.try_get(column).map_err(|error| unreadable(column, error))
+}
+
+/// The `owner/name` that the columns of those names hold.
+pub(super) fn repository_name(row: &Row) -> Result<RepositoryName, StoreError> {
+    RepositoryName::new(get(row, "owner")?, get(row, "name")?)
+        .map_err(|error| unreadable("owner, name", error))
 }
 
 /// A text that stands for a value of its own type.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 
-use super::query::{FromRow, get, query, unreadable};
+use super::query::{FromRow, get, query, repository_name};
 use super::{StoreError, jobs, stalled};
 use crate::domain::ids::RepositoryName;
 use crate::domain::job::Job;
@@ -39,8 +39,7 @@ impl Repository {
 
 impl FromRow for Repository {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
-        let name = RepositoryName::new(get(row, "owner")?, get(row, "name")?)
-            .map_err(|error| unreadable("owner, name", error))?;
+        let name = repository_name(row)?;
         let facts = RepositoryFacts {
             github_id: get(row, "github_id")?,
             name,

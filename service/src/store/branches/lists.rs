@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 
 use super::super::StoreError;
 use super::super::page::{Page, PageRequest, Total};
-use super::super::query::{FromRow, get, parsed, query, unreadable};
+use super::super::query::{FromRow, get, parsed, query, repository_name};
 use super::credentials::{Credentials, Sealed};
 use crate::domain::branch::Branch;
 use crate::domain::ids::{DatabaseLabel, RepositoryName};
@@ -28,8 +28,7 @@ pub struct Listed {
 
 impl FromRow for Listed {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
-        let repository = RepositoryName::new(get(row, "owner")?, get(row, "name")?)
-            .map_err(|error| unreadable("owner, name", error))?;
+        let repository = repository_name(row)?;
         Ok(Self { repository, branch: Branch::from_row(row)? })
     }
 }

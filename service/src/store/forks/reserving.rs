@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::super::StoreError;
-use super::super::query::{FromRow, get, parsed, query, unreadable};
+use super::super::query::{FromRow, get, parsed, query, repository_name};
 use crate::domain::branch::BranchId;
 use crate::domain::ids::{DatabaseLabel, Oid, PullId, RepositoryName};
 use crate::secret::{Secret, Vault};
@@ -47,8 +47,7 @@ struct Sealed {
 
 impl FromRow for Sealed {
     fn from_row(row: &Row) -> Result<Self, StoreError> {
-        let repository = RepositoryName::new(get(row, "owner")?, get(row, "name")?)
-            .map_err(|error| unreadable("owner, name", error))?;
+        let repository = repository_name(row)?;
         let of = Present {
             repository,
             pull: PullId { repository: get(row, "repository")?, number: get(row, "pull_request")? },
@@ -82,7 +81,8 @@ pub async fn reserve(
 ) -> Result<Option<Reserved>, StoreError> {
     let reserved: Option<Sealed> = query(
         "reserve a spare fork",
-        "with origin as (
+        concat!(
+            "with origin as (
              select branches.*, repositories.owner, repositories.name
              from branches join repositories on repositories.github_id = branches.repository
              where branches.id = $1 and branches.state = 'ready' and not branches.reset_requested
@@ -90,16 +90,12 @@ pub async fn reserve(
          )
          update forks set state = 'live', expires_at = now() + make_interval(secs => $2)
          from origin
-         where forks.id = (
-             select spare.id from forks as spare join origin on spare.branch = origin.id
-                 and spare.generation = origin.generation and spare.sha = origin.database_sha
-             where spare.state = 'spare' and spare.created_at > pg_postmaster_start_time() and coalesce(spare.waited_until <= now(), true)
-             order by spare.created_at
-             limit 1
-             for update of spare skip locked
-         )
+         where forks.id = ",
+            oldest_spare!(),
+            "
          returning forks.id, forks.branch, forks.database_name, forks.password, origin.repository, origin.pull_request,
-             origin.database, origin.head_sha, origin.owner, origin.name, now() as at",
+             origin.database, origin.head_sha, origin.owner, origin.name, now() as at"
+        ),
     )
     .optional(client, &[&branch, &time.as_secs_f64()])
     .await?;
